@@ -1,1 +1,11 @@
-//! pvc compiler.
+//! pvc compiles declarative tables of x86 patch sites.
+//!
+//! A `.pv` file says, for each operation, which instructions may stand at its patch sites on which arch and CPU, and
+//! what they may destroy. The compiler assembles them, holds them against their contract and emits tables for C, Rust
+//! and assembly.
+
+pub mod arch;
+pub mod check;
+pub mod diagnostics;
+pub mod model;
+pub mod source;

@@ -1,1 +1,5 @@
-//! Text assembler.
+//! x86 text assembler.
+
+mod api;
+
+pub use api::*;

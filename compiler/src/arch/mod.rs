@@ -1,0 +1,219 @@
+//! The arch tables: registers of the ABI, kinds of patch site, CPU features. Data in TOML beside this file.
+
+mod features;
+
+pub use features::{Cpuid, CpuidRegister, FEATURES, FeatureInfo, OsSupport, feature, levels};
+
+use iced_x86::Register;
+use serde::Deserialize;
+use std::sync::LazyLock;
+
+/// An architecture that rows can be written for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Arch {
+    /// 64-bit mode.
+    X86_64,
+    /// 32-bit protected mode, not position-independent.
+    I386,
+}
+
+impl Arch {
+    /// All of them, in the order of the outputs.
+    pub const ALL: [Self; 2] = [Self::X86_64, Self::I386];
+
+    /// Its name in `.pv` files and in the JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::I386 => "i386",
+        }
+    }
+
+    /// Its table.
+    #[must_use]
+    pub fn table(self) -> &'static Table {
+        match self {
+            Self::X86_64 => &X86_64,
+            Self::I386 => &I386,
+        }
+    }
+
+    /// The mode in which its code is assembled.
+    #[must_use]
+    pub fn mode(self) -> pvc_asm::Mode {
+        match self {
+            Self::X86_64 => pvc_asm::Mode::Bits64,
+            Self::I386 => pvc_asm::Mode::Bits32,
+        }
+    }
+
+    /// Bits of a general register: 64 or 32.
+    #[must_use]
+    pub fn bits(self) -> u32 {
+        self.table().bits
+    }
+}
+
+/// What is known of an arch.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// Bits of a general register.
+    pub bits: u32,
+    /// Registers of the arguments, in order.
+    pub arguments: Vec<Register>,
+    /// Registers of the results, in order.
+    pub results: Vec<Register>,
+    /// What a call may destroy.
+    pub caller_saved: Vec<Register>,
+    /// What a call keeps.
+    pub callee_saved: Vec<Register>,
+    /// Bytes below the stack pointer that belong to the running function under `abi user`.
+    pub red_zone: u32,
+    /// Length of the direct call or jump that the patcher may write.
+    pub direct_len: u8,
+    /// The longest site.
+    pub max_site: u8,
+    /// Asm lines of the stub of a `jmp.stub` site, with the names SLOT and BACK.
+    pub stub: Vec<String>,
+    /// The kinds of site.
+    pub kinds: Vec<Kind>,
+}
+
+/// A kind of patch site.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kind {
+    /// Its name: `call.mem`.
+    pub name: String,
+    /// Its code in the site records.
+    pub code: u8,
+    /// The first bytes of the original form.
+    pub opcode: Vec<u8>,
+    /// What follows them.
+    pub operand: SiteOperand,
+    /// Bytes; `None` where the clause or the rows tell.
+    pub len: Option<u8>,
+    /// Opcode of the direct call or jump that may replace it.
+    pub direct: Option<u8>,
+}
+
+impl Kind {
+    /// Whether it is a tail: control does not come back to the site.
+    #[must_use]
+    pub fn is_jump(&self) -> bool {
+        self.direct == Some(0xe9)
+    }
+}
+
+/// What follows the opcode of a site's original form; the number is that of the table format.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SiteOperand {
+    /// Nothing.
+    None,
+    /// rel32 to the op's trampoline.
+    Trampoline,
+    /// rel32 to the op's slot.
+    SlotRel,
+    /// abs32 of the op's slot.
+    SlotAbs,
+    /// rel32 to the site's stub.
+    Stub,
+}
+
+impl Table {
+    /// The kind of that name.
+    #[must_use]
+    pub fn kind(&self, name: &str) -> Option<&Kind> {
+        self.kinds.iter().find(|kind| kind.name == name)
+    }
+}
+
+static X86_64: LazyLock<Table> = LazyLock::new(|| parse(include_str!("x86_64.toml")));
+static I386: LazyLock<Table> = LazyLock::new(|| parse(include_str!("i386.toml")));
+
+/// The TOML as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(rename = "name")]
+    _name: String,
+    bits: u32,
+    arguments: Vec<String>,
+    results: Vec<String>,
+    caller_saved: Vec<String>,
+    callee_saved: Vec<String>,
+    red_zone: u32,
+    direct_len: u8,
+    max_site: u8,
+    stub: Stub,
+    kind: Vec<Kind>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stub {
+    asm: Vec<String>,
+}
+
+/// Reads an arch table. The tables are part of the program, and a test reads both, so a defect shows there.
+fn parse(text: &str) -> Table {
+    let file: File = toml::from_str(text).expect("the arch tables are well-formed");
+    let registers =
+        |names: &[String]| names.iter().map(|name| register(name).expect("the arch tables name registers")).collect();
+    Table {
+        bits: file.bits,
+        arguments: registers(&file.arguments),
+        results: registers(&file.results),
+        caller_saved: registers(&file.caller_saved),
+        callee_saved: registers(&file.callee_saved),
+        red_zone: file.red_zone,
+        direct_len: file.direct_len,
+        max_site: file.max_site,
+        stub: file.stub.asm,
+        kinds: file.kind,
+    }
+}
+
+/// The register of a lower-case name.
+#[must_use]
+pub fn register(name: &str) -> Option<Register> {
+    static NAMES: LazyLock<std::collections::HashMap<String, Register>> = LazyLock::new(|| {
+        Register::values()
+            .filter(|&register| register != Register::None)
+            .map(|register| (format!("{register:?}").to_ascii_lowercase(), register))
+            .filter(|(name, _)| !name.starts_with("dontuse"))
+            .collect()
+    });
+    NAMES.get(name).copied()
+}
+
+/// The lower-case name of a register.
+#[must_use]
+pub fn register_name(register: Register) -> String {
+    format!("{register:?}").to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_agree_with_the_table_format() {
+        for arch in Arch::ALL {
+            let table = arch.table();
+            assert_eq!(table.bits, arch.bits());
+            for kind in &table.kinds {
+                assert!(kind.code < 16, "a kind code is a nibble");
+                if let Some(len) = kind.len {
+                    let operand = if kind.operand == SiteOperand::None { 0 } else { 4 };
+                    assert_eq!(usize::from(len), kind.opcode.len() + operand, "{}", kind.name);
+                    assert!(len >= table.direct_len);
+                }
+            }
+        }
+        assert_eq!(Arch::X86_64.table().kind("call.abs").unwrap().len, Some(7));
+        assert!(Arch::I386.table().kind("call.abs").is_none());
+    }
+}

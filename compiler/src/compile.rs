@@ -1,0 +1,48 @@
+//! The story: from the text of a `.pv` file to a checked patch set.
+
+use crate::check::{self, Checked};
+use crate::diagnostics::Diagnostics;
+use crate::source::{Loader, SourceMap};
+use crate::{assemble, resolve, syntax};
+
+/// What came of a compilation.
+#[derive(Debug)]
+pub struct Compilation {
+    /// The files that were read, the root first.
+    pub sources: SourceMap,
+    /// All findings, in the order of the source.
+    pub diagnostics: Diagnostics,
+    /// The patch set; `None` if there was an error.
+    pub checked: Option<Checked>,
+}
+
+/// Compiles the file at `path`, which comes through `loader` as all that it includes does.
+///
+/// Each phase goes on after an error with what it could make sense of, so that one run shows all mistakes.
+///
+/// ```
+/// use pvc::source::MemoryLoader;
+/// let files = MemoryLoader::from_iter([("irq.pv", "
+///     patchset demo { arch x86_64 }
+///     op irq.disable() {
+///         clobbers barrier
+///         x86_64 { cli } = fa
+///     }
+/// ")]);
+/// let compilation = pvc::compile("irq.pv", &files);
+/// let checked = compilation.checked.expect("no error");
+/// assert_eq!(checked.unit().ops[0].contracts[0].rows[0].code.bytes, [0xfa]);
+/// ```
+#[must_use]
+pub fn compile(path: &str, loader: &dyn Loader) -> Compilation {
+    let mut sources = SourceMap::default();
+    let mut diagnostics = Diagnostics::default();
+    let ast = syntax::parse(path, loader, &mut sources, &mut diagnostics);
+    let checked = resolve::resolve(&ast, &sources, &mut diagnostics).and_then(|resolved| {
+        let assembled = assemble::assemble(resolved, &sources, &mut diagnostics);
+        check::check(assembled, &sources, &mut diagnostics)
+    });
+    diagnostics.sort();
+    let checked = checked.filter(|_| !diagnostics.has_errors());
+    Compilation { sources, diagnostics, checked }
+}
