@@ -7,5 +7,7 @@
 pub mod arch;
 pub mod check;
 pub mod diagnostics;
+pub mod emit;
 pub mod model;
+pub mod output;
 pub mod source;

@@ -1,0 +1,233 @@
+//! `pvc compile` and `pvc check`.
+
+use super::Exit;
+use clap::Args;
+use pvc::check::Checked;
+use pvc::diagnostics::{Color, render};
+use pvc::emit::{Kind, depfile};
+use pvc::output::{OutputFile, Outcome, is_current, write_all};
+use pvc::source::{DiskLoader, SourceMap};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+#[derive(Args)]
+pub(super) struct CompileArgs {
+    /// The patch set (.pv)
+    file: PathBuf,
+    /// What to write: header, source, c (both), rust, asm, json or depfile, each as KIND, KIND=PATH or KIND=- (standard
+    /// output, and then no other output). Without this option all but the depfile are written
+    #[arg(long, value_name = "KIND[=PATH]", value_delimiter = ',')]
+    emit: Vec<Emit>,
+    /// Directory of the outputs that have no path of their own
+    #[arg(short, long, value_name = "DIR", default_value = "generated")]
+    out_dir: PathBuf,
+    /// Write the names of all source files to PATH, as a rule for make, ninja or CMake
+    #[arg(long, value_name = "PATH")]
+    depfile: Option<PathBuf>,
+    /// Write nothing; fail if a file on disk is not what would be written
+    #[arg(long)]
+    check: bool,
+    /// Do not list the files
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Args)]
+pub(super) struct CheckArgs {
+    /// The patch sets (.pv)
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+}
+
+/// One `--emit` item.
+#[derive(Clone)]
+struct Emit {
+    what: What,
+    to: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Kind(Kind),
+    C,
+    Depfile,
+}
+
+impl FromStr for Emit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, to) = match text.split_once('=') {
+            Some((name, path)) => (name, Some(path)),
+            None => (text, None),
+        };
+        let what = match name {
+            "c" => What::C,
+            "depfile" => What::Depfile,
+            _ => match Kind::ALL.into_iter().find(|kind| kind.name() == name) {
+                Some(kind) => What::Kind(kind),
+                None => return Err("expected header, source, c, rust, asm, json or depfile".into()),
+            },
+        };
+        match (what, to) {
+            (_, Some("")) => Err("a path or `-` must follow the `=`".into()),
+            (What::C, Some(_)) => Err("`c` stands for two files: name header=PATH and source=PATH".into()),
+            (_, to) => Ok(Self { what, to: to.map(PathBuf::from) }),
+        }
+    }
+}
+
+pub(super) fn check(args: &CheckArgs, color: Color) -> Exit {
+    let mut exit = Exit::Ok;
+    for file in &args.files {
+        match checked(file, color) {
+            Ok(_) => {}
+            Err(Exit::Trouble) => return Exit::Trouble,
+            Err(other) => exit = other,
+        }
+    }
+    exit
+}
+
+pub(super) fn compile(args: &CompileArgs, color: Color) -> Exit {
+    let (checked, sources) = match checked(&args.file, color) {
+        Ok(compiled) => compiled,
+        Err(exit) => return exit,
+    };
+    if let Some(text) = standard_output(args, &checked, &sources) {
+        return match std::io::stdout().lock().write_all(text.as_bytes()) {
+            Ok(()) => Exit::Ok,
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Ok,
+            Err(error) => trouble(&format!("cannot write to standard output: {error}")),
+        };
+    }
+    let files = match files(args, &checked, &sources) {
+        Ok(files) => files,
+        Err(message) => return trouble(&message),
+    };
+    if args.check {
+        let stale: Vec<_> = files.iter().filter(|file| !is_current(file)).collect();
+        for file in &stale {
+            let why = if file.path.exists() { "is stale" } else { "is missing" };
+            eprintln!("error: {} {why}: run `pvc compile` again", file.path.display());
+        }
+        return if stale.is_empty() { Exit::Ok } else { Exit::Findings };
+    }
+    match write_all(&files) {
+        Ok(outcomes) => {
+            if !args.quiet {
+                list(&files, &outcomes);
+            }
+            Exit::Ok
+        }
+        Err(error) => trouble(&format!("{error}; no output was changed")),
+    }
+}
+
+/// Compiles and shows the findings.
+fn checked(file: &Path, color: Color) -> Result<(Checked, SourceMap), Exit> {
+    // Only the root is opened here: a file that does not exist is a usage error, not a finding about a patch set.
+    if let Err(error) = std::fs::File::open(file).and_then(|opened| opened.metadata()).and_then(|facts| {
+        if facts.is_dir() { Err(std::io::Error::from(std::io::ErrorKind::IsADirectory)) } else { Ok(()) }
+    }) {
+        return Err(trouble(&format!("cannot read {}: {error}", file.display())));
+    }
+    let Some(path) = file.to_str() else {
+        return Err(trouble(&format!("the path {} is not UTF-8", file.display())));
+    };
+    let compilation = pvc::compile(path, &DiskLoader);
+    let text = render(&compilation.diagnostics, &compilation.sources, color);
+    // Nothing can be said if standard error is closed; the exit status still tells.
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    match compilation.checked {
+        Some(checked) => Ok((checked, compilation.sources)),
+        None => {
+            let errors = compilation.diagnostics.errors();
+            eprintln!("error: {}: {errors} error{}", file.display(), if errors == 1 { "" } else { "s" });
+            Err(Exit::Findings)
+        }
+    }
+}
+
+/// The text that was asked for on standard output, if one was.
+fn standard_output(args: &CompileArgs, checked: &Checked, sources: &SourceMap) -> Option<String> {
+    let emit = args.emit.iter().find(|emit| emit.to.as_deref() == Some(Path::new("-")))?;
+    Some(match emit.what {
+        What::Kind(kind) => kind.render(checked, sources),
+        What::C => unreachable!("`c` takes no path"),
+        What::Depfile => depfile::render(&targets(args, checked), sources),
+    })
+}
+
+/// The kinds that were asked for, each with its path.
+fn wanted(args: &CompileArgs, checked: &Checked) -> Vec<(Kind, PathBuf)> {
+    let set = &checked.unit().set.name;
+    let place = |kind: Kind| (kind, args.out_dir.join(kind.file_name(set)));
+    let mut wanted = Vec::new();
+    for emit in &args.emit {
+        match emit.what {
+            What::Kind(kind) => wanted.push(match &emit.to {
+                Some(path) => (kind, path.clone()),
+                None => place(kind),
+            }),
+            What::C => wanted.extend([place(Kind::Header), place(Kind::Source)]),
+            What::Depfile => {}
+        }
+    }
+    if wanted.is_empty() {
+        wanted.extend(Kind::ALL.into_iter().filter(|kind| kind.applies(checked)).map(place));
+    }
+    wanted
+}
+
+fn targets(args: &CompileArgs, checked: &Checked) -> Vec<PathBuf> {
+    wanted(args, checked).into_iter().map(|(_, path)| path).collect()
+}
+
+/// All files to be written.
+fn files(args: &CompileArgs, checked: &Checked, sources: &SourceMap) -> Result<Vec<OutputFile>, String> {
+    let mut files = Vec::new();
+    for (kind, path) in wanted(args, checked) {
+        if !kind.applies(checked) {
+            return Err(format!(
+                "the {} output knows x86_64 only, and the patch set {} has no such rows",
+                kind.name(),
+                checked.unit().set.name
+            ));
+        }
+        files.push(OutputFile { path, text: kind.render(checked, sources) });
+    }
+    let depfiles = args.depfile.iter().cloned().chain(
+        args.emit.iter().filter(|emit| emit.what == What::Depfile).map(|emit| {
+            emit.to.clone().unwrap_or_else(|| args.out_dir.join(format!("{}.d", checked.unit().set.name)))
+        }),
+    );
+    for path in depfiles {
+        files.push(OutputFile { path, text: depfile::render(&targets(args, checked), sources) });
+    }
+    let mut paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
+    paths.sort();
+    if let Some(twice) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(format!("two outputs would be written to {}", twice[0].display()));
+    }
+    Ok(files)
+}
+
+fn list(files: &[OutputFile], outcomes: &[Outcome]) {
+    let mut text = String::new();
+    for (file, outcome) in files.iter().zip(outcomes) {
+        let note = match outcome {
+            Outcome::Written => "",
+            Outcome::Unchanged => " (unchanged)",
+        };
+        text.push_str(&format!("{}{note}\n", file.path.display()));
+    }
+    // As with any listing: a reader that has gone away is no error.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+fn trouble(message: &str) -> Exit {
+    eprintln!("error: {message}");
+    Exit::Trouble
+}

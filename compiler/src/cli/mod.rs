@@ -1,0 +1,69 @@
+//! Command line: what can be asked, and what the exit status says.
+
+mod compile;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use pvc::diagnostics::Color;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+/// Compiles declarative tables of x86 patch sites.
+#[derive(Parser)]
+#[command(
+    name = "pvc",
+    version,
+    about,
+    after_help = "Exit status: 0 all is well, 1 findings, 2 wrong usage or an I/O error.",
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Colour the messages.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: ColorChoice,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Compile a patch set and write its tables
+    Compile(compile::CompileArgs),
+    /// Check a patch set and write nothing
+    Check(compile::CheckArgs),
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    Always,
+    Never,
+}
+
+/// How a command ended.
+enum Exit {
+    Ok,
+    Findings,
+    Trouble,
+}
+
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let color = match cli.color {
+        ColorChoice::Always => Color::Always,
+        ColorChoice::Never => Color::Never,
+        ColorChoice::Auto => {
+            let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+            if wanted && std::io::stderr().is_terminal() { Color::Always } else { Color::Never }
+        }
+    };
+    let exit = match cli.command {
+        Command::Compile(args) => compile::compile(&args, color),
+        Command::Check(args) => compile::check(&args, color),
+    };
+    ExitCode::from(match exit {
+        Exit::Ok => 0,
+        Exit::Findings => 1,
+        Exit::Trouble => 2,
+    })
+}
