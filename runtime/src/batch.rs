@@ -1,0 +1,147 @@
+//! A batch: choose for every op, verify every site, and only then write.
+
+use crate::choose::{Goal, Outcome, plan_all};
+use crate::error::{Error, Status, Step};
+use crate::features::Features;
+use crate::report::{Report, Way};
+use crate::set::Set;
+use crate::table::{FORMAT, Plan};
+use crate::text::Text;
+use crate::verify::{classify, locate, pieces, verify};
+
+/// How strict a batch is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// A set without sites is a success instead of [`Status::NoSites`]: for programs that may have dropped all of them.
+    pub allow_empty: bool,
+}
+
+/// Puts into every site what its op demands for these features and the backends that are installed now.
+///
+/// All or nothing: every site is verified before the first write, so on an error nothing was written. Applying again is
+/// harmless and writes only what changed.
+///
+/// # Errors
+///
+/// See [`Status`]; sites that the port does not admit are [`Status::Refused`].
+///
+/// # Safety
+///
+/// Until this returns, no other thread or CPU runs through a site of the set or patches it, and no code that this call
+/// reaches (the port, interrupt handlers) contains one of its sites. Every function installed in the ops structure keeps
+/// the contract of its op.
+pub unsafe fn apply(set: &Set, features: Features, options: Options, text: &mut impl Text) -> Result<Report, Error> {
+    // SAFETY: (21) the caller's promise.
+    unsafe { through_port(set, Goal::Patch(features), options, text) }
+}
+
+/// Puts back what the compiler left in every site.
+///
+/// # Errors
+///
+/// As [`apply`].
+///
+/// # Safety
+///
+/// As [`apply`].
+pub unsafe fn restore(set: &Set, options: Options, text: &mut impl Text) -> Result<Report, Error> {
+    // SAFETY: (22) the caller's promise.
+    unsafe { through_port(set, Goal::Unpatch, options, text) }
+}
+
+unsafe fn through_port(set: &Set, goal: Goal, options: Options, text: &mut impl Text) -> Result<Report, Error> {
+    // SAFETY: (23) the caller's promise; so for the next two.
+    let mut report = unsafe { prepare(set, goal, options, |address, len| text.admit(address, len)) }?;
+    if report.bytes > 0 {
+        // SAFETY: (24) prepared above.
+        unsafe { write_all(set, |address, bytes| text.write(address, bytes)) };
+        text.finish();
+        report.way = Way::Port;
+    }
+    // SAFETY: (25) the batch was written.
+    unsafe { remember(set) };
+    Ok(report)
+}
+
+/// Everything that comes before the first write: plans filled, every site verified and admitted. The report says what
+/// will be.
+///
+/// # Safety
+///
+/// The caller patches this set alone.
+pub(crate) unsafe fn prepare(
+    set: &Set,
+    goal: Goal,
+    options: Options,
+    mut admit: impl FnMut(usize, usize) -> Result<(), i32>,
+) -> Result<Report, Error> {
+    if set.table().format != FORMAT || u32::from(set.table().mode) != usize::BITS {
+        return Err(Error::new(Status::Format));
+    }
+    if set.sites().is_empty() && !options.allow_empty {
+        return Err(Error::new(Status::NoSites));
+    }
+    // SAFETY: (26) the caller's promise, as for `verify`.
+    unsafe { plan_all(set, goal) };
+    let mut report = Report { sites: set.sites().len(), ..Report::default() };
+    for site in set.sites() {
+        // SAFETY: (27) plans were filled above.
+        let verified = unsafe { verify(set, site) }?;
+        match verified.outcome {
+            Outcome::Row => report.rows += 1,
+            Outcome::Nops => report.nops += 1,
+            Outcome::Call => report.calls += 1,
+            Outcome::Original => report.originals += 1,
+        }
+        if verified.bytes == 0 {
+            report.unchanged += 1;
+            continue;
+        }
+        report.bytes += verified.bytes;
+        let refused = |errno| {
+            let mut error = Error::refused(Step::Admit, errno, verified.place.site);
+            error.op = site.op;
+            error
+        };
+        admit(verified.place.site, usize::from(site.len)).map_err(refused)?;
+        if verified.place.stub != 0 {
+            admit(verified.place.stub, set.stub().len()).map_err(refused)?;
+        }
+    }
+    Ok(report)
+}
+
+/// Hands every write of a prepared batch to `write`.
+///
+/// # Safety
+///
+/// As [`prepare`], which has just succeeded for this set.
+pub(crate) unsafe fn write_all(set: &Set, mut write: impl FnMut(usize, &[u8])) {
+    for site in set.sites() {
+        // SAFETY: (28) the caller's promise. Neither step fails: `prepare` did both for every site.
+        if let Ok((class, plan)) = unsafe { classify(set, site) }
+            && let Ok((piece, stub)) = pieces(plan, locate(&class, site))
+        {
+            // The stub first: the site must not jump to one that is not ready.
+            if let Some(call) = stub {
+                write(call.address, call.bytes());
+            }
+            write(piece.address, piece.bytes());
+        }
+    }
+}
+
+/// Remembers the call targets of a batch that was written, so that the next one knows them as ours.
+///
+/// # Safety
+///
+/// As [`prepare`].
+pub(crate) unsafe fn remember(set: &Set) {
+    for (id, op) in set.ops().iter().enumerate() {
+        // SAFETY: (29) the caller's promise.
+        let plans: &[Plan] = unsafe { set.plans(op) };
+        if plans.iter().any(|plan| Outcome::of(plan) == Outcome::Call) {
+            set.set_applied(id as u16, set.installed(id as u16));
+        }
+    }
+}

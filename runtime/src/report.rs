@@ -1,0 +1,53 @@
+//! What a batch did.
+
+use core::fmt;
+
+/// How the text was written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum Way {
+    /// Nothing had to be written.
+    #[default]
+    None,
+    /// Through the caller's text port.
+    Port,
+    /// The pages were made writable for a moment.
+    Protect,
+    /// Through `/proc/self/mem`.
+    ProcMem,
+}
+
+/// Outcome of a batch, in numbers of sites.
+///
+/// `rows + nops + calls + originals == sites`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    /// Site records of the set.
+    pub sites: usize,
+    /// Sites that now hold the instructions of a row (the identity row included).
+    pub rows: usize,
+    /// Sites that now do nothing.
+    pub nops: usize,
+    /// Sites that now hold a direct call or jump.
+    pub calls: usize,
+    /// Sites that now hold what they held before any patching.
+    pub originals: usize,
+    /// Of all sites, those that already held what they should.
+    pub unchanged: usize,
+    /// Bytes written to text.
+    pub bytes: usize,
+    /// Stretches of pages that were opened for writing.
+    pub runs: usize,
+    /// How.
+    pub way: Way,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "{} sites: {} rows, {} NOPs, {} direct calls, {} as before; {} unchanged, {} bytes written",
+            self.sites, self.rows, self.nops, self.calls, self.originals, self.unchanged, self.bytes
+        )
+    }
+}
