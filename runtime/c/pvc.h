@@ -1,0 +1,290 @@
+/* pvc.h - patches the call sites that pvc's generated wrappers recorded. SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * A set `NAME.pv` compiles to NAME.h (call wrappers), NAME.c (the table `pv_NAME_set`) and so on. Build NAME.c and
+ * pvc.c into the program, and once at start-up, before other threads run through the sites:
+ *
+ *     #include "demo.h"                              // generated: wrappers, pv_demo_ops, pv_demo_set
+ *     #include "pvc.h"
+ *     #include <stdio.h>
+ *
+ *     int main(void)
+ *     {
+ *         struct pv_report report;
+ *         if (pv_patch(&pv_demo_set, 0, &report) != PV_OK)     // not fatal: every site still makes its call
+ *             fprintf(stderr, "not patched: %s (%s, error %d)\n", pv_status_string(report.status),
+ *                     pv_step_string(report.step), report.error);
+ *         printf("%u sites, %u now the instruction itself\n", report.sites, report.rows);
+ *         return 0;
+ *     }
+ *
+ * To call something else than the default implementation, store it in the ops structure, then patch (again):
+ *
+ *     pv_demo_ops.bits_popcount = my_popcount;
+ *     pv_patch(&pv_demo_set, 0, &report);            // each site is now `call my_popcount`
+ *
+ * pvc.c needs no C library: its core is freestanding C11 and calls nothing. Three rules hold for every entry point:
+ * all sites are verified before the first byte is written; a batch is written whole or not at all; and nothing here
+ * aborts. The layouts below are format version 1 of runtime/FORMAT.md. Valid C11 and C++17.
+ */
+#ifndef PVC_H
+#define PVC_H 1
+
+#ifdef __KERNEL__
+#include <linux/types.h>
+#else
+#include <stddef.h>
+#include <stdint.h>
+#endif
+
+/* 1: pv_patch and pv_unpatch exist (Linux system calls, made directly). Define it yourself to override the guess. */
+#ifndef PV_LINUX
+#if defined(__linux__) && defined(__STDC_HOSTED__) && __STDC_HOSTED__ && !defined(__KERNEL__)
+#define PV_LINUX 1
+#else
+#define PV_LINUX 0
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- The table format --------------------------------------------------------------------------------------- */
+
+#define PV_FORMAT 1u     /* version of everything in this section */
+#define PV_MAX_SITE 64   /* bytes of the longest site */
+#define PV_NONE 0xffffu  /* "no such index" */
+
+/* One site record: 8 bytes in section pv_sites_NAME. `disp` is relative to its own address. */
+struct pv_site {
+	int32_t disp;
+	uint16_t op;
+	uint8_t len;
+	uint8_t kind; /* low nibble: PV_KIND_*; above: PV_SITE_* */
+};
+
+enum {
+	PV_KIND_CALL_REL, PV_KIND_CALL_MEM, PV_KIND_CALL_ABS, PV_KIND_JMP_REL, PV_KIND_JMP_MEM,
+	PV_KIND_JMP_MEM_CS, PV_KIND_JMP_STUB, PV_KIND_NOP, PV_KIND_INLINE
+};
+enum { PV_SITE_NOCALL = 0x10, PV_SITE_LIVE = 0x20 };
+
+/* What a kind of site looks like before it is patched. */
+struct pv_kind {
+	uint8_t opcode[4];
+	uint8_t opcode_len;
+	uint8_t len;     /* of the whole site; 0: the record says */
+	uint8_t operand; /* PV_OPERAND_* */
+	uint8_t direct;  /* opcode of the direct form, e8 or e9; 0: cannot hold one */
+};
+enum { PV_OPERAND_NONE, PV_OPERAND_TRAMPOLINE, PV_OPERAND_SLOT_REL, PV_OPERAND_SLOT_ABS, PV_OPERAND_STUB };
+
+/* Holds if (features & all) == all && !(features & none). */
+struct pv_term {
+	uint64_t all, none;
+};
+
+/* A field of a row that depends on an address. */
+struct pv_fixup {
+	const void *target;
+	int32_t addend;
+	uint8_t offset; /* in the row's bytes */
+	uint8_t kind;   /* PV_FIXUP_* */
+	uint16_t reserved;
+};
+enum {
+	PV_FIXUP_REL8, PV_FIXUP_REL32, /* target + addend - address of the field */
+	PV_FIXUP_ABS32, PV_FIXUP_ABS32S, PV_FIXUP_ABS64, PV_FIXUP_ABS8, PV_FIXUP_ABS16
+};
+
+/* One variant of an op. */
+struct pv_row {
+	uint16_t bytes; /* offset into pv_set.bytes */
+	uint8_t len, flags;
+	uint16_t term, nterms; /* holds if any of these terms does; nterms 0: always */
+	uint16_t fixup, nfixups;
+};
+
+struct pv_op {
+	const char *name;       /* as in the .pv file: "irq.save_fl" */
+	const void *default_fn; /* initial value of its slot */
+	const void *trampoline; /* target of call.rel and jmp.rel sites, or null */
+	uint16_t row, nrows;    /* in order of preference */
+	uint16_t inline_row;    /* what an inline site holds, or PV_NONE */
+	uint16_t plan, nplans;  /* one per (kind, length) of its sites */
+	uint16_t flags;         /* PV_OP_* */
+};
+enum {
+	PV_OP_RESULT = 1, PV_OP_LIVE = 2, PV_OP_NOCALL = 4, PV_OP_NORETURN = 8, PV_OP_IDENTITY = 16, PV_OP_PARTIAL = 32
+};
+
+struct pv_feature {
+	const char *name;
+	uint32_t leaf, subleaf; /* of CPUID */
+	uint8_t reg, bit;       /* 0 eax, 1 ebx, 2 ecx, 3 edx */
+	uint8_t os;             /* PV_OS_*: what the operating system must have enabled as well */
+	uint8_t source;         /* PV_CPUID or PV_DECLARED */
+	uint32_t reserved;
+};
+enum { PV_CPUID, PV_DECLARED };
+enum { PV_OS_NONE, PV_OS_SSE, PV_OS_AVX, PV_OS_AVX512, PV_OS_AMX };
+
+/* What the sites of one class (op, kind, length) become. Scratch memory of the patcher; kind and len are its key. */
+struct pv_plan {
+	uint8_t kind, len;
+	uint8_t action; /* private to the patcher */
+	uint8_t nrel;   /* PC-relative fields in `bytes` */
+	uint8_t rel_offset[4], rel_width[4];
+	const void *rel_target[4]; /* field = target - address of the field */
+	uint8_t bytes[PV_MAX_SITE];
+};
+
+/* A whole table. The generated one is `pv_NAME_set`. */
+struct pv_set {
+	uint32_t format; /* PV_FORMAT */
+	uint8_t mode;    /* 64 or 32 */
+	uint8_t stub_len, stub_call, nkinds;
+	uint16_t nops, nrows, nterms, nfixups, nfeatures, nplans;
+	uint16_t identity_row; /* or PV_NONE */
+	uint16_t reserved;
+	const char *name;
+	const struct pv_op *ops;
+	const struct pv_row *rows;
+	const struct pv_term *terms;
+	const struct pv_fixup *fixups;
+	const struct pv_feature *features;
+	const struct pv_kind *kinds;
+	const unsigned char *bytes;
+	const unsigned char *stub;
+	const void *const volatile *slots; /* the ops structure: slot i belongs to op i */
+	const void *identity_fn, *nop_fn;
+	const struct pv_site *sites, *sites_end;
+	struct pv_plan *plans;
+	const void **applied; /* per op: call target last written into its sites, or null */
+};
+
+/* ---- Outcome ------------------------------------------------------------------------------------------------ */
+
+enum pv_status {
+	PV_OK,
+	PV_E_FORMAT,   /* the table has another format version or word size */
+	PV_E_TABLE,    /* the table contradicts itself (damaged, or not made by pvc) */
+	PV_E_NO_SITES, /* no site is recorded; see PV_ALLOW_NO_SITES */
+	PV_E_SITE,     /* a site record does not fit its op */
+	PV_E_FOREIGN,  /* a site holds bytes that are neither the original nor one of its op's forms */
+	PV_E_NOCALL,   /* a backend is installed, but this site cannot hold a call */
+	PV_E_RANGE,    /* a call target or symbol cannot be reached from the site */
+	PV_E_NULL,     /* the op's slot is a null pointer */
+	PV_E_SYSTEM    /* a write or a system call failed: see step and error */
+};
+
+/* The step that failed with PV_E_SYSTEM, or that ruled the mprotect way out. */
+enum pv_step {
+	PV_STEP_NONE,
+	PV_STEP_PROBE_WRITABLE,   /* mprotect(PROT_READ | PROT_WRITE) of a scratch page */
+	PV_STEP_PROBE_EXECUTABLE, /* mprotect(PROT_READ | PROT_EXEC) of a scratch page */
+	PV_STEP_PROBE_MAP,        /* mmap of a scratch page */
+	PV_STEP_WRITABLE,         /* mprotect(PROT_READ | PROT_WRITE) of the sites' pages */
+	PV_STEP_POPULATE,         /* madvise(MADV_POPULATE_WRITE) of the sites' pages */
+	PV_STEP_EXECUTABLE,       /* mprotect(PROT_READ | PROT_EXEC) of the sites' pages */
+	PV_STEP_UNDO_MAP,         /* mmap of memory for the bytes to restore */
+	PV_STEP_OPEN,             /* open("/proc/self/mem") */
+	PV_STEP_WRITE             /* pwrite to it, or pv_text.write */
+};
+
+/* How the bytes were written. */
+enum pv_way { PV_WAY_NONE, PV_WAY_TEXT_PORT, PV_WAY_MPROTECT, PV_WAY_PROC_MEM };
+
+/* Filled by every entry point, also on failure. Counts are of sites unless they say otherwise;
+ * sites == rows + identity + nops + calls + left + restored when the status is PV_OK. */
+struct pv_report {
+	enum pv_status status;
+	enum pv_way way;      /* PV_WAY_NONE: nothing had to be written */
+	uint32_t sites;       /* records looked at */
+	uint32_t rows;        /* hold the instructions of a row */
+	uint32_t identity;    /* hold the identity row: their backend returns its argument */
+	uint32_t nops;        /* hold NOPs: their backend does nothing */
+	uint32_t calls;       /* call (or jump to) an installed backend directly */
+	uint32_t left;        /* no row holds here: still call the default, directly */
+	uint32_t restored;    /* back in their original form (pv_unpatch, pv_restore) */
+	uint32_t unchanged;   /* of all these: held the right bytes already */
+	uint64_t bytes;       /* bytes written */
+
+	/* Why it failed. */
+	enum pv_step step;    /* PV_E_SYSTEM */
+	int error;            /* errno value of that step */
+	enum pv_step refused; /* why the mprotect way was not taken, also when the status is PV_OK */
+	int refused_error;
+	const void *address;  /* the site, or the call in its stub; null if no site is to blame */
+	uint16_t op;          /* its op, or the op at fault; PV_NONE */
+	uint8_t len;          /* bytes in the next two */
+	unsigned char found[PV_MAX_SITE], expected[PV_MAX_SITE]; /* what is there, what the original form is */
+};
+
+/* One line of English for each; never null. */
+const char *pv_status_string(enum pv_status status);
+const char *pv_step_string(enum pv_step step);
+
+/* ---- Core: any environment ---------------------------------------------------------------------------------- */
+
+/* The features of `set` that this CPU has and the operating system has enabled, as the set's feature word.
+ * Declared features are zero in it: add them yourself (PV_NAME_FEATURE_x in the generated header). */
+uint64_t pv_cpu_features(const struct pv_set *set);
+
+/* How the core writes text: what a kernel or an emulator supplies. */
+struct pv_text {
+	/* Write `len` (1..64) bytes at `address`, wholly or not at all. 0, or an error number. No site is written
+	 * before all are verified; addresses mostly ascend. */
+	int (*write)(void *context, void *address, const unsigned char *bytes, size_t len);
+	/* Called after the last write of a batch (also of one taken back): flush, serialize. 0, or an error number.
+	 * May be null. */
+	int (*sync)(void *context);
+	void *context;
+	/* Memory of pv_undo_size() bytes for what the sites held, to be put back if a write fails. Null or too small:
+	 * the sites written so far get their original form instead, which is always correct, if slow. */
+	unsigned char *undo;
+	size_t undo_size;
+};
+
+enum { PV_ALLOW_NO_SITES = 1 }; /* flag: a set without any site is fine (a plug-in host, a library) */
+
+/* Brings every site of the set to what its op's slot and `features` (all of them: CPU and declared) ask for.
+ * `report` may be null. Not reentrant for one set. The sites must be readable, and nobody else may execute them
+ * meanwhile unless text->write sees to that. */
+enum pv_status pv_apply(const struct pv_set *set, uint64_t features, unsigned flags, const struct pv_text *text,
+			struct pv_report *report);
+
+/* Brings every site back to its original form. Succeeds on a set without sites. */
+enum pv_status pv_restore(const struct pv_set *set, const struct pv_text *text, struct pv_report *report);
+
+/* Bytes of pv_text.undo that make a failed batch of this set fully reversible. */
+size_t pv_undo_size(const struct pv_set *set);
+
+/* ---- Linux, user space -------------------------------------------------------------------------------------- */
+#if PV_LINUX
+
+/* pv_apply on the running program: to be called before other threads run through the sites. `declared` are those
+ * features that the .pv file declares and that hold (PV_NAME_FEATURE_x), 0 for none.
+ *
+ * The sites' pages go read-write, then back to read-execute, never both at once (the code that does it has a page of
+ * its own, signals are blocked meanwhile). Where policy forbids that, as PR_SET_MDWE does, /proc/self/mem is used.
+ * Where that is closed too: PV_E_SYSTEM, nothing changed, and the program runs on with its calls. */
+enum pv_status pv_patch(const struct pv_set *set, uint64_t declared, struct pv_report *report);
+
+/* The same with the whole feature word (to hide a CPU feature: pv_cpu_features(set) & ~bit) and flags. */
+enum pv_status pv_patch_with(const struct pv_set *set, uint64_t features, unsigned flags, struct pv_report *report);
+
+/* Brings every site back to its original form. */
+enum pv_status pv_unpatch(const struct pv_set *set, struct pv_report *report);
+
+/* Makes the pages of the ops structure read-only (`writable` 0) or writable again: a writable table of function
+ * pointers is a target. Under `abi user` the structure has its pages to itself (PV_OPS_ALIGN in the generated header);
+ * with a smaller alignment its neighbours in these pages change too. 0, or an errno value. */
+int pv_protect_ops(const struct pv_set *set, int writable);
+
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,235 @@
+/* pvc_forms.h - the part of pvc.c that knows what bytes a site can hold. SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * A form is a pv_plan used as a value: `bytes`, and up to four PC-relative fields that render() fills in for an address.
+ */
+#ifndef PVC_FORMS_H
+#define PVC_FORMS_H 1
+
+#define OPAQUE(x) __asm__("" : "+r"(x))
+#define PAGE 4096u
+
+#define CALL_LEN 5u      /* e8 or e9, rel32 */
+#define STUB_CALL_LEN 6u /* call *slot, or a direct call and a NOP */
+
+struct unaligned32 {
+	uint32_t value;
+} __attribute__((packed, may_alias));
+
+static uint32_t read32(const unsigned char *at)
+{
+	return ((const struct unaligned32 *)at)->value;
+}
+
+static void copy(unsigned char *to, const unsigned char *from, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		OPAQUE(i);
+		to[i] = from[i];
+	}
+}
+
+static void zero(void *at, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		OPAQUE(i);
+		((unsigned char *)at)[i] = 0;
+	}
+}
+
+static int equal(const unsigned char *a, const unsigned char *b, unsigned count)
+{
+	if (count >= 4 && count <= 8) /* nearly every site: two loads that may overlap, none beyond the end */
+		return read32(a) == read32(b) && read32(a + count - 4) == read32(b + count - 4);
+	for (unsigned i = 0; i < count; i++) {
+		OPAQUE(i);
+		if (a[i] != b[i])
+			return 0;
+	}
+	return 1;
+}
+
+static const void *offset_by(const void *at, intptr_t addend)
+{
+	return (const void *)((uintptr_t)at + (uintptr_t)addend);
+}
+
+static void start(struct pv_plan *form)
+{
+	form->nrel = 0;
+	zero(form->bytes, 8); /* the 8-byte store of patch_pages() takes bytes beyond the site's end to be 0 */
+}
+
+static void put_nops(unsigned char *at, unsigned count)
+{
+	static const unsigned char nops[8][8] = {
+		{ 0x90 },                                           /* nop */
+		{ 0x66, 0x90 },                                     /* xchg %ax,%ax */
+		{ 0x0f, 0x1f, 0x00 },                               /* nopl (%rax) */
+		{ 0x0f, 0x1f, 0x40, 0x00 },                         /* nopl 0(%rax) */
+		{ 0x0f, 0x1f, 0x44, 0x00, 0x00 },                   /* nopl 0(%rax,%rax,1) */
+		{ 0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00 },             /* nopw 0(%rax,%rax,1) */
+		{ 0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00 },       /* nopl 0L(%rax) */
+		{ 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00 }, /* nopl 0L(%rax,%rax,1) */
+	};
+	while (count) {
+		unsigned step = count < 8 ? count : 8;
+		copy(at, nops[step - 1], step);
+		at += step;
+		count -= step;
+	}
+}
+
+static enum pv_status put_relative(struct pv_plan *form, unsigned offset, unsigned width, const void *target)
+{
+	if (form->nrel >= 4 || offset + width > PV_MAX_SITE)
+		return PV_E_TABLE;
+	zero(form->bytes + offset, width);
+	form->rel_offset[form->nrel] = (uint8_t)offset;
+	form->rel_width[form->nrel] = (uint8_t)width;
+	form->rel_target[form->nrel++] = target;
+	return PV_OK;
+}
+
+/* The low `width` bytes of a value that was checked to fit. */
+static void put_absolute(struct pv_plan *form, unsigned offset, unsigned width, uint64_t value)
+{
+	for (unsigned i = 0; i < width; i++) {
+		OPAQUE(i);
+		form->bytes[offset + i] = (unsigned char)(value >> (8 * i));
+	}
+}
+
+static enum pv_status form_row(const struct pv_set *set, unsigned index, struct pv_plan *form)
+{
+	static const uint8_t widths[] = { 1, 4, 4, 4, 8, 1, 2 }; /* by PV_FIXUP_* */
+	if (index >= set->nrows)
+		return PV_E_TABLE;
+	const struct pv_row *row = &set->rows[index];
+	if (row->len > form->len)
+		return PV_E_TABLE;
+	start(form);
+	copy(form->bytes, set->bytes + row->bytes, row->len);
+	put_nops(form->bytes + row->len, form->len - row->len);
+	for (unsigned i = 0; i < row->nfixups; i++) {
+		const struct pv_fixup *fixup = &set->fixups[row->fixup + i];
+		if (fixup->kind >= sizeof widths || fixup->offset + widths[fixup->kind] > row->len)
+			return PV_E_TABLE;
+		const void *target = offset_by(fixup->target, fixup->addend);
+		int64_t value = (int64_t)(intptr_t)target; /* sign-extended where pointers have 32 bits */
+		unsigned width = widths[fixup->kind];
+		int fits = 1;
+		switch (fixup->kind) {
+		case PV_FIXUP_REL8:
+		case PV_FIXUP_REL32: {
+			enum pv_status status = put_relative(form, fixup->offset, width, target);
+			if (status != PV_OK)
+				return status;
+			continue;
+		}
+		case PV_FIXUP_ABS32:
+			value = (int64_t)(uintptr_t)target;
+			fits = value >= 0 && value <= (int64_t)UINT32_MAX;
+			break;
+		case PV_FIXUP_ABS32S:
+			fits = value == (int32_t)value;
+			break;
+		case PV_FIXUP_ABS16:
+			fits = value >= INT16_MIN && value <= UINT16_MAX;
+			break;
+		case PV_FIXUP_ABS8:
+			fits = value >= INT8_MIN && value <= UINT8_MAX;
+			break;
+		}
+		if (!fits)
+			return PV_E_RANGE;
+		put_absolute(form, fixup->offset, width, (uint64_t)value);
+	}
+	return PV_OK;
+}
+
+static enum pv_status form_nops(struct pv_plan *form)
+{
+	start(form);
+	put_nops(form->bytes, form->len);
+	return PV_OK;
+}
+
+/* `call target` or `jmp target` and NOPs, `len` bytes. */
+static enum pv_status form_direct(struct pv_plan *form, unsigned opcode, const void *target, unsigned len)
+{
+	if (!opcode || len < CALL_LEN)
+		return PV_E_NOCALL;
+	if (!target)
+		return PV_E_NULL;
+	start(form);
+	form->bytes[0] = (unsigned char)opcode;
+	put_nops(form->bytes + CALL_LEN, len - CALL_LEN);
+	return put_relative(form, 1, 4, offset_by(target, -4));
+}
+
+/* A 4-byte operand that names the slot of op `index`. */
+static enum pv_status put_slot(const struct pv_set *set, unsigned index, unsigned offset, int relative,
+			       struct pv_plan *form)
+{
+	const void *slot = (const void *)(uintptr_t)&set->slots[index];
+	if (relative)
+		return put_relative(form, offset, 4, offset_by(slot, -4));
+	if ((uintptr_t)slot > UINT32_MAX)
+		return PV_E_RANGE;
+	put_absolute(form, offset, 4, (uintptr_t)slot);
+	return PV_OK;
+}
+
+/* The original form of a site of class (form->kind, form->len); of a jmp.stub site, `jmp stub`. */
+static enum pv_status form_original(const struct pv_set *set, unsigned index, const unsigned char *stub,
+				    struct pv_plan *form)
+{
+	const struct pv_kind *kind = &set->kinds[form->kind];
+	if (kind->operand == PV_OPERAND_NONE)
+		return form->kind == PV_KIND_NOP ? form_nops(form) : form_row(set, set->ops[index].inline_row, form);
+	if (kind->opcode_len > sizeof kind->opcode || kind->opcode_len + 4 != form->len)
+		return PV_E_TABLE;
+	start(form);
+	copy(form->bytes, kind->opcode, kind->opcode_len);
+	switch (kind->operand) {
+	case PV_OPERAND_TRAMPOLINE:
+		return put_relative(form, kind->opcode_len, 4, offset_by(set->ops[index].trampoline, -4));
+	case PV_OPERAND_SLOT_REL:
+		return put_slot(set, index, kind->opcode_len, 1, form);
+	case PV_OPERAND_SLOT_ABS:
+		return put_slot(set, index, kind->opcode_len, 0, form);
+	case PV_OPERAND_STUB:
+		return put_relative(form, kind->opcode_len, 4, offset_by(stub, -4));
+	default:
+		return PV_E_TABLE;
+	}
+}
+
+/* The original `call *slot` of a stub: RIP-relative in 64-bit mode, absolute in 32-bit mode. */
+static enum pv_status form_stub_call(const struct pv_set *set, unsigned index, struct pv_plan *form)
+{
+	start(form);
+	copy(form->bytes, set->stub + set->stub_call, 2);
+	return put_slot(set, index, 2, set->mode == 64, form);
+}
+
+/* The form's bytes for the address `at`. */
+static enum pv_status render(const struct pv_plan *form, unsigned len, const unsigned char *at, unsigned char *out)
+{
+	copy(out, form->bytes, len);
+	for (unsigned i = 0; i < form->nrel; i++) {
+		unsigned offset = form->rel_offset[i], width = form->rel_width[i];
+		intptr_t value = (intptr_t)((uintptr_t)form->rel_target[i] - (uintptr_t)(at + offset));
+		if (offset + width > len)
+			return PV_E_TABLE;
+		if (width == 1 ? value != (int8_t)value : value != (int32_t)value)
+			return PV_E_RANGE;
+		for (unsigned byte = 0; byte < width; byte++) {
+			OPAQUE(byte);
+			out[offset + byte] = (unsigned char)((uintptr_t)value >> (8 * byte));
+		}
+	}
+	return PV_OK;
+}
+
+#endif

@@ -1,0 +1,360 @@
+//! The user-space way on real code: a table written by hand, with a site of every kind, in one small program.
+//!
+//! No test harness: patching wants one thread. Each case runs in a forked child, so that a crash is one failed case and
+//! every case starts with unpatched text.
+
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod hand;
+
+use hand::{COUNTER, OP_ANSWER, OP_ID, OP_LEAVE, OP_TICK, SET, slot};
+use pvc_runtime::{Features, Options, Report, Status, Step, Way, user};
+use std::sync::atomic::Ordering;
+
+const FAST: Features = Features(1);
+const SITES: usize = 9;
+
+fn patch(features: Features) -> Result<Report, pvc_runtime::Error> {
+    // SAFETY: each case is a process with one thread, and backends keep their contracts.
+    unsafe { user::patch_as(&SET, features, Options::default()) }
+}
+
+fn unpatch() -> Result<Report, pvc_runtime::Error> {
+    // SAFETY: as above.
+    unsafe { user::unpatch(&SET) }
+}
+
+/// Values of all ways to `answer`, in the order call.mem, call.rel, jmp.stub, inline, call.mem across a page edge.
+fn answers() -> [u64; 5] {
+    [hand::via_call_mem(), hand::via_call_rel(), hand::via_stub(), hand::via_inline(), hand::via_page_edge()]
+}
+
+extern "C" fn poisoned() -> u64 {
+    std::process::abort()
+}
+
+extern "C" fn backend() -> u64 {
+    77
+}
+
+fn poison() {
+    for op in [OP_ANSWER, OP_TICK, OP_ID, OP_LEAVE] {
+        slot(op).store(poisoned as *mut (), Ordering::Relaxed);
+    }
+}
+
+fn assert_text_protection() {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let here = hand::via_call_mem as *const () as usize;
+    for line in maps.lines() {
+        assert!(!line.contains("wx"), "writable and executable: {line}");
+        let (range, rest) = line.split_once(' ').unwrap();
+        let (start, end) = range.split_once('-').unwrap();
+        let parse = |text| usize::from_str_radix(text, 16).unwrap();
+        if (parse(start)..parse(end)).contains(&here) {
+            assert!(rest.starts_with("r-xp"), "text is {rest}");
+        }
+    }
+}
+
+fn calls_before_patching() {
+    assert_eq!(answers(), [1, 1, 1, 1, 1]);
+    slot(OP_ANSWER).store(backend as *mut (), Ordering::Relaxed);
+    assert_eq!(answers(), [77, 77, 77, 1, 77], "all but the inline site call the backend");
+    assert_eq!(hand::via_jmp_mem(), 5);
+    assert_eq!(hand::id(9), 9);
+    hand::tick_nop();
+    assert_eq!(COUNTER.load(Ordering::Relaxed), 0, "a nop site does nothing before patching");
+    hand::tick_call();
+    assert_eq!(COUNTER.load(Ordering::Relaxed), 1);
+}
+
+fn rows_by_feature() {
+    let report = patch(Features::NONE).unwrap();
+    assert_eq!((report.sites, report.rows, report.way, report.unchanged), (SITES, SITES, Way::Protect, 1));
+    assert_text_protection();
+    poison();
+    assert_eq!(answers(), [1, 1, 1, 1, 1]);
+    slot(OP_ANSWER).store(hand::default_answer as *mut (), Ordering::Relaxed);
+    slot(OP_TICK).store(hand::default_tick as *mut (), Ordering::Relaxed);
+    slot(OP_ID).store(hand::default_id as *mut (), Ordering::Relaxed);
+    slot(OP_LEAVE).store(hand::default_leave as *mut (), Ordering::Relaxed);
+    let report = patch(FAST).unwrap();
+    assert_eq!((report.rows, report.unchanged), (SITES, 4), "only the sites of `answer` change");
+    poison();
+    assert_eq!(answers(), [2, 2, 2, 2, 2]);
+    hand::tick_nop();
+    hand::tick_call();
+    assert_eq!(COUNTER.load(Ordering::Relaxed), 2, "the row's fixup reaches the counter from both sites");
+    assert_eq!(hand::id(9), 9);
+    assert_eq!(hand::via_jmp_mem(), 9);
+    assert_text_protection();
+}
+
+fn apply_twice_and_back() {
+    patch(FAST).unwrap();
+    let again = patch(FAST).unwrap();
+    assert_eq!((again.unchanged, again.bytes, again.way), (SITES, 0, Way::None));
+    let back = unpatch().unwrap();
+    assert_eq!((back.originals, back.way), (SITES, Way::Protect));
+    slot(OP_ANSWER).store(backend as *mut (), Ordering::Relaxed);
+    assert_eq!(answers(), [77, 77, 77, 1, 77], "the calls go through the slot again");
+    assert_eq!(unpatch().unwrap().bytes, 0);
+}
+
+fn direct_calls() {
+    slot(OP_ANSWER).store(backend as *mut (), Ordering::Relaxed);
+    let report = patch(FAST).unwrap();
+    assert_eq!((report.calls, report.rows), (5, 4));
+    poison();
+    assert_eq!(answers(), [77, 77, 77, 77, 77], "direct calls, the inline site too");
+    // To another backend, known by what was applied last; then rows; then calls again, with stubs that still call.
+    extern "C" fn other() -> u64 {
+        88
+    }
+    let restore = || {
+        slot(OP_TICK).store(hand::default_tick as *mut (), Ordering::Relaxed);
+        slot(OP_ID).store(hand::default_id as *mut (), Ordering::Relaxed);
+        slot(OP_LEAVE).store(hand::default_leave as *mut (), Ordering::Relaxed);
+    };
+    restore();
+    slot(OP_ANSWER).store(other as *mut (), Ordering::Relaxed);
+    patch(FAST).unwrap();
+    poison();
+    assert_eq!(answers(), [88; 5]);
+    restore();
+    slot(OP_ANSWER).store(hand::default_answer as *mut (), Ordering::Relaxed);
+    patch(FAST).unwrap();
+    assert_eq!(answers(), [2; 5]);
+    slot(OP_ANSWER).store(backend as *mut (), Ordering::Relaxed);
+    patch(FAST).unwrap();
+    poison();
+    assert_eq!(answers(), [77; 5]);
+    unpatch().unwrap();
+    slot(OP_ANSWER).store(other as *mut (), Ordering::Relaxed);
+    assert_eq!(answers(), [88, 88, 88, 1, 88]);
+}
+
+fn no_op_and_identity_backends() {
+    slot(OP_TICK).store(hand::nop as *mut (), Ordering::Relaxed);
+    slot(OP_ID).store(hand::identity as *mut (), Ordering::Relaxed);
+    slot(OP_ANSWER).store(hand::nop as *mut (), Ordering::Relaxed);
+    let report = patch(FAST).unwrap();
+    assert_eq!((report.nops, report.rows, report.calls), (2, 2, 5), "an op with a result is called even so");
+    slot(OP_TICK).store(poisoned as *mut (), Ordering::Relaxed);
+    slot(OP_ID).store(poisoned as *mut (), Ordering::Relaxed);
+    hand::tick_nop();
+    hand::tick_call();
+    assert_eq!(COUNTER.load(Ordering::Relaxed), 0);
+    assert_eq!(hand::id(1234), 1234);
+}
+
+fn a_foreign_byte_refuses_the_batch() {
+    let before = hand::text();
+    // An int3 in the last site of the table, as a debugger would set it.
+    let site = hand::last_site();
+    hand::poke(site, &[0xcc]);
+    let planted = hand::text();
+    assert_ne!(before, planted);
+    let error = patch(FAST).unwrap_err();
+    assert_eq!((error.status, error.address), (Status::Foreign, site));
+    assert_eq!(error.found.as_slice()[0], 0xcc);
+    assert_eq!(error.expected.as_slice()[0], 0xff);
+    assert_eq!(hand::text(), planted, "nothing was written");
+    hand::poke(site, &[0xff]);
+    assert_eq!(answers(), [1; 5], "the program runs on");
+    patch(FAST).unwrap();
+}
+
+fn a_foreign_stub_refuses_the_batch() {
+    let stub = hand::stub();
+    hand::poke(stub + 4, &[0x90]);
+    assert_eq!(patch(FAST).unwrap_err().status, Status::Foreign);
+}
+
+fn a_broken_record_refuses_the_batch() {
+    let error = patch_set(&hand::with_bad_op()).unwrap_err();
+    assert_eq!(error.status, Status::BadRecord);
+    assert_eq!(answers(), [1; 5]);
+}
+
+fn patch_set(set: &pvc_runtime::Set) -> Result<Report, pvc_runtime::Error> {
+    // SAFETY: one thread.
+    unsafe { user::patch(set, Features::NONE) }
+}
+
+fn format_and_empty_list() {
+    assert_eq!(patch_set(&hand::with_format(2)).unwrap_err().status, Status::Format);
+    assert_eq!(patch_set(&hand::with_mode(32)).unwrap_err().status, Status::Format);
+    let empty = hand::without_sites();
+    assert_eq!(patch_set(&empty).unwrap_err().status, Status::NoSites);
+    // SAFETY: one thread.
+    let report = unsafe { user::patch_as(&empty, Features::NONE, Options { allow_empty: true }) }.unwrap();
+    assert_eq!(report, Report::default());
+}
+
+fn a_nocall_op_refuses_a_backend() {
+    slot(OP_LEAVE).store(backend as *mut (), Ordering::Relaxed);
+    let before = hand::text();
+    let error = patch_set(&hand::with_nocall(OP_LEAVE)).unwrap_err();
+    assert_eq!((error.status, error.op), (Status::NoCall, OP_LEAVE as u16));
+    assert_eq!(hand::text(), before);
+}
+
+fn out_of_reach() {
+    // A backend further than 2 GiB away.
+    let far = (hand::via_call_mem as *const () as usize) ^ (1 << 40);
+    slot(OP_ANSWER).store(far as *mut (), Ordering::Relaxed);
+    let before = hand::text();
+    let error = patch(FAST).unwrap_err();
+    assert_eq!((error.status, error.op), (Status::OutOfRange, OP_ANSWER as u16));
+    assert_eq!(hand::text(), before);
+}
+
+/// Memory-deny-write-execute: text that was writable can never be executable again.
+fn mdwe_falls_back() {
+    const PR_SET_MDWE: libc::c_int = 65;
+    // SAFETY: concerns this process only.
+    let set = unsafe { libc::prctl(PR_SET_MDWE, 1usize, 0usize, 0usize, 0usize) };
+    assert_eq!(set, 0, "this test needs Linux 6.3: {}", std::io::Error::last_os_error());
+    let report = patch(FAST).unwrap();
+    assert_eq!((report.way, report.rows), (Way::ProcMem, SITES));
+    poison();
+    assert_eq!(answers(), [2; 5]);
+    assert_text_protection();
+    unpatch().unwrap();
+    slot(OP_ANSWER).store(backend as *mut (), Ordering::Relaxed);
+    assert_eq!(answers(), [77, 77, 77, 1, 77]);
+}
+
+/// Both ways closed: a refusal with step and errno, and the program runs on.
+fn refusal_names_the_step() {
+    const PR_SET_MDWE: libc::c_int = 65;
+    let before = hand::text();
+    // SAFETY: concerns this process only. No descriptor can be opened any more.
+    unsafe {
+        assert_eq!(libc::prctl(PR_SET_MDWE, 1usize, 0usize, 0usize, 0usize), 0);
+        let limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
+    }
+    let error = patch(FAST).unwrap_err();
+    assert_eq!((error.status, error.step, error.errno), (Status::Refused, Step::OpenMemory, libc::EMFILE));
+    assert_eq!(hand::text(), before);
+    assert_eq!(answers(), [1; 5]);
+}
+
+/// Signals are held back while text is not executable, and come afterwards.
+fn signals_wait() {
+    static SEEN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    extern "C" fn handler(_: libc::c_int) {
+        SEEN.fetch_add(1, Ordering::Relaxed);
+    }
+    // SAFETY: the handler only counts; the timer fires every 20 us all the time.
+    unsafe {
+        libc::signal(libc::SIGALRM, handler as *const () as libc::sighandler_t);
+        let every = libc::timeval { tv_sec: 0, tv_usec: 20 };
+        let timer = libc::itimerval { it_interval: every, it_value: every };
+        assert_eq!(libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()), 0);
+    }
+    for _ in 0..2000 {
+        patch(FAST).unwrap();
+        unpatch().unwrap();
+    }
+    assert!(SEEN.load(Ordering::Relaxed) > 10);
+}
+
+/// The core with a port of the caller's: what it admits is written, and one refusal leaves everything as it was.
+fn a_port_writes_or_refuses() {
+    struct Port {
+        refuse: usize,
+        admitted: usize,
+        written: usize,
+        finished: bool,
+    }
+    impl pvc_runtime::Text for Port {
+        fn admit(&mut self, address: usize, _len: usize) -> Result<(), i32> {
+            assert_eq!(self.written, 0, "all sites are admitted before the first write");
+            self.admitted += 1;
+            if address == self.refuse { Err(30) } else { Ok(()) }
+        }
+        fn write(&mut self, address: usize, bytes: &[u8]) {
+            assert!(!self.finished);
+            self.written += bytes.len();
+            hand::poke(address, bytes);
+        }
+        fn finish(&mut self) {
+            self.finished = true;
+        }
+    }
+    let mut port = Port { refuse: hand::last_site(), admitted: 0, written: 0, finished: false };
+    let before = hand::text();
+    // SAFETY: one thread; so below.
+    let error = unsafe { pvc_runtime::apply(&SET, FAST, Options::default(), &mut port) }.unwrap_err();
+    assert_eq!((error.status, error.step, error.errno), (Status::Refused, Step::Admit, 30));
+    assert_eq!((error.address, port.written, port.finished), (hand::last_site(), 0, false));
+    assert_eq!(hand::text(), before);
+
+    let mut port = Port { refuse: 0, admitted: 0, written: 0, finished: false };
+    // SAFETY: as above.
+    let report = unsafe { pvc_runtime::apply(&SET, FAST, Options::default(), &mut port) }.unwrap();
+    assert_eq!((report.rows, report.bytes, report.way), (SITES, port.written, Way::Port));
+    assert_eq!(port.admitted, SITES + 1, "and the stub");
+    assert!(port.finished);
+    poison();
+    assert_eq!(answers(), [2; 5]);
+    // SAFETY: as above.
+    unsafe {
+        pvc_runtime::restore(
+            &SET,
+            Options::default(),
+            &mut Port { refuse: 0, written: 0, admitted: 0, finished: false },
+        )
+    }
+    .unwrap();
+    assert_eq!(hand::text(), before);
+}
+
+const CASES: &[(&str, fn())] = &[
+    ("calls_before_patching", calls_before_patching),
+    ("rows_by_feature", rows_by_feature),
+    ("apply_twice_and_back", apply_twice_and_back),
+    ("direct_calls", direct_calls),
+    ("no_op_and_identity_backends", no_op_and_identity_backends),
+    ("a_foreign_byte_refuses_the_batch", a_foreign_byte_refuses_the_batch),
+    ("a_foreign_stub_refuses_the_batch", a_foreign_stub_refuses_the_batch),
+    ("a_broken_record_refuses_the_batch", a_broken_record_refuses_the_batch),
+    ("format_and_empty_list", format_and_empty_list),
+    ("a_nocall_op_refuses_a_backend", a_nocall_op_refuses_a_backend),
+    ("out_of_reach", out_of_reach),
+    ("mdwe_falls_back", mdwe_falls_back),
+    ("refusal_names_the_step", refusal_names_the_step),
+    ("signals_wait", signals_wait),
+    ("a_port_writes_or_refuses", a_port_writes_or_refuses),
+];
+
+fn main() {
+    let filter: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let mut failed = 0;
+    for (name, case) in CASES {
+        if !filter.is_empty() && !filter.iter().any(|word| name.contains(word.as_str())) {
+            continue;
+        }
+        // SAFETY: this process has one thread, so the child may do what it likes.
+        let status = unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                case();
+                libc::_exit(0);
+            }
+            let mut status = 0;
+            assert_eq!(libc::waitpid(child, &mut status, 0), child);
+            status
+        };
+        println!("{name}: {}", if status == 0 { "ok" } else { "FAILED" });
+        if status != 0 {
+            println!("  status {status:#x}");
+            failed += 1;
+        }
+    }
+    assert_eq!(failed, 0, "cases failed");
+}
