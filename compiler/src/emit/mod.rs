@@ -2,6 +2,7 @@
 
 pub mod asm;
 pub mod c;
+pub mod contract;
 pub mod depfile;
 pub mod json;
 pub mod rust;
