@@ -28,6 +28,7 @@
 //! | `form` | the bytes of every form of a site |
 //! | `verify` | old bytes against known forms |
 //! | `batch` | the order: choose, verify, write, remember |
+//! | `slot` | the typed slots of an ops structure |
 //! | `text` | the port that writes |
 //! | [`user`] | Linux: page protection, `/proc/self/mem` |
 #![no_std]
@@ -47,10 +48,13 @@ mod form;
 pub mod nops;
 mod report;
 mod set;
+mod slot;
 pub mod table;
 mod text;
 #[cfg(all(feature = "user", target_os = "linux", target_arch = "x86_64"))]
 pub mod user;
+#[doc(hidden)]
+pub mod vector;
 mod verify;
 
 pub use batch::{Options, apply, restore};
@@ -58,4 +62,5 @@ pub use error::{Bytes, Error, Status, Step};
 pub use features::Features;
 pub use report::{Report, Way};
 pub use set::Set;
+pub use slot::Slot;
 pub use text::Text;
