@@ -1,0 +1,519 @@
+//! Names: which spelling, in which syntax and mode, stands for which forms in which order.
+
+use super::form::{Encoding, Form};
+use super::forms::{self, Candidate};
+use super::kinds::{self, KINDS};
+use super::quirks::*;
+use iced_x86::Code;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One candidate list: the forms in the order of preference, and what to do when the size is open.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct List {
+    pub forms: Vec<usize>,
+    pub flags: u8,
+}
+
+/// One name and its lists: `[att16, att32, att64, intel16, intel32, intel64]`.
+#[derive(Default, Clone)]
+pub struct Name {
+    pub lists: [List; 6],
+    pub immediate: Option<u8>,
+    pub flags: u8,
+}
+
+fn words(text: &str) -> BTreeSet<&str> {
+    text.split_whitespace().collect()
+}
+
+fn banned(code: Code) -> bool {
+    let name = format!("{code:?}");
+    BANNED.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// All forms, iced's and the variants.
+pub fn candidates() -> Vec<Candidate> {
+    let want_vex = words(WANT_VEX);
+    let mut out = Vec::new();
+    for mut candidate in forms::all() {
+        if banned(candidate.code) {
+            continue;
+        }
+        if candidate.form.enc == Encoding::Vex && want_vex.contains(candidate.mnemonic.as_str()) {
+            candidate.form.flags |= Form::WANT_VEX;
+        }
+        adjust(&mut candidate);
+        variants(&candidate, &mut out);
+        out.push(candidate);
+    }
+    out
+}
+
+/// Corrections where GNU as differs from the shortest-first order or from iced's description.
+fn adjust(candidate: &mut Candidate) {
+    use Code::*;
+    let form = &mut candidate.form;
+    match candidate.code {
+        // The accumulator form loses against the sign-extended byte at equal length.
+        Add_AX_imm16 | Or_AX_imm16 | Adc_AX_imm16 | Sbb_AX_imm16 | And_AX_imm16 | Sub_AX_imm16 | Xor_AX_imm16 | Cmp_AX_imm16 => {
+            candidate.rank = 1;
+        }
+        // A selector has 16 bits. GNU as leaves out every size prefix that cannot change the result: REX.W where
+        // the upper half is written as zero either way, 66 where a register is only read.
+        Mov_Sreg_rm16 | Mov_Sreg_r32m16 | Mov_Sreg_r64m16 | Lldt_rm16 | Lldt_r32m16 | Lldt_r64m16 | Ltr_rm16 | Ltr_r32m16 | Ltr_r64m16
+        | Verr_rm16 | Verr_r32m16 | Verr_r64m16 | Verw_rm16 | Verw_r32m16 | Verw_r64m16 | Lmsw_rm16 | Lmsw_r32m16 | Lmsw_r64m16
+        | Arpl_rm16_r16 | Arpl_r32m16_r32 => form.osz = 0,
+        Sldt_r64m16 | Str_r64m16 | Mov_r64m16_Sreg => form.osz = 32,
+        Lar_r64_r64m16 | Lsl_r64_r64m16 => form.osz = 32,
+        EVEX_Vmovq_xmm_xmmm64 | EVEX_Vmovq_xmmm64_xmm => candidate.rank = 0,
+        _ => {}
+    }
+}
+
+/// Forms with operands left out or written out.
+fn variants(candidate: &Candidate, out: &mut Vec<Candidate>) {
+    let name = format!("{:?}", candidate.code);
+    let mut memory_selector = None;
+    let mut make = |ops: &[u8], second: Option<u8>| {
+        let mut variant = candidate.clone();
+        variant.variant = true;
+        variant.form.ops = [0; 5];
+        variant.form.ops[..ops.len()].copy_from_slice(ops);
+        variant.rank += 2;
+        if let Some(second) = second {
+            variant.form.second = second;
+            variant.form.flags |= Form::TWO;
+        }
+        out.push(variant);
+    };
+    macro_rules! push {
+        ($ops:expr) => {
+            make($ops, None)
+        };
+    }
+    for &(prefix, ops) in EXPLICIT_OPERANDS {
+        if name.starts_with(prefix) && !ops.contains(&0) && !ops.is_empty() {
+            // `Mwait` must not catch `Mwaitx`.
+            if name.len() > prefix.len() && !prefix.ends_with('_') && name.as_bytes()[prefix.len()].is_ascii_alphabetic() {
+                continue;
+            }
+            if prefix.contains("rm") && name != prefix {
+                continue;
+            }
+            push!(ops);
+        }
+    }
+    // To memory a selector is always stored as 16 bits, so the size of the register forms is not theirs.
+    if matches!(name.as_str(), "Mov_rm16_Sreg" | "Sldt_rm16" | "Str_rm16" | "Smsw_rm16") {
+        let mut variant = candidate.clone();
+        variant.variant = true;
+        variant.form.osz = 0;
+        variant.form.ops[0] = MEM_ONLY;
+        variant.length -= 1;
+        memory_selector = Some(variant);
+    }
+    if matches!(name.as_str(), "Lar_r32_r32m16" | "Lsl_r32_r32m16" | "Lar_r64_r64m16" | "Lsl_r64_r64m16") {
+        push!(&[candidate.form.ops[0], 14]);
+    }
+    let ops = &candidate.form.ops[..candidate.op_count()];
+    let is_string = ops.iter().any(|&op| {
+        matches!(KINDS[op as usize].slot, kinds::Slot::StringSource | kinds::Slot::StringDest)
+    });
+    if is_string {
+        push!(&[]);
+        // stos, lods and scas may leave the accumulator out.
+        if ops.contains(&73) || ops.contains(&75) || ops.contains(&77) || ops.contains(&78) {
+            let rest: Vec<u8> = ops.iter().copied().filter(|op| ![73, 75, 77, 78].contains(op)).collect();
+            push!(&rest);
+        }
+    }
+    // x87: the stack top may be left out, and both operands of the popping forms.
+    if candidate.mnemonic.starts_with('f') && ops.len() == 2 && ops.contains(&79) && ops.contains(&80) {
+        push!(&[80]);
+        let zero = ["faddp", "fmulp", "fsubp", "fsubrp", "fdivp", "fdivrp", "fcom", "fcomp", "fucom", "fucomp", "fxch", "fcomi", "fcomip", "fucomi", "fucomip"];
+        if zero.contains(&candidate.mnemonic.as_str()) {
+            make(&[], Some(candidate.form.second + 1));
+        }
+    }
+    // in and out: the port or accumulator may be left out after a size letter; `in`/`out` with one operand.
+    if matches!(candidate.mnemonic.as_str(), "in" | "out") {
+        let acc = [73, 75, 77];
+        let rest: Vec<u8> = ops.iter().copied().filter(|op| !acc.contains(op)).collect();
+        push!(&rest);
+    }
+    if matches!(candidate.mnemonic.as_str(), "shl" | "shr" | "sar" | "rol" | "ror" | "rcl" | "rcr") && ops.get(1) == Some(&83) {
+        push!(&ops[..1]);
+    }
+    if matches!(candidate.mnemonic.as_str(), "aad" | "aam") {
+        make(&[], Some(10));
+    }
+    // `test mem,reg` and `test reg,mem` are the same instruction, as are both orders of xchg.
+    if matches!(name.as_str(), "Test_rm8_r8" | "Test_rm16_r16" | "Test_rm32_r32" | "Test_rm64_r64" | "Xchg_rm8_r8" | "Xchg_rm16_r16" | "Xchg_rm32_r32" | "Xchg_rm64_r64") {
+        push!(&[ops[1], ops[0]]);
+    }
+    if matches!(name.as_str(), "Xchg_r16_AX" | "Xchg_r32_EAX" | "Xchg_r64_RAX") {
+        push!(&[ops[1], ops[0]]);
+    }
+    out.extend(memory_selector);
+}
+
+/// iced's `mem`.
+const MEM_ONLY: u8 = 4;
+
+/// The AT&T spellings of a form.
+fn att_names(candidate: &Candidate, sized: &BTreeSet<&str>, xyz: &BTreeSet<&str>) -> Vec<String> {
+    let m = candidate.mnemonic.as_str();
+    let code = format!("{:?}", candidate.code);
+    let letter = (candidate.letter != 0).then(|| (candidate.letter as char).to_string()).unwrap_or_default();
+    let ops = &candidate.form.ops[..candidate.op_count()];
+    let is_memory = ops.iter().any(|&op| KINDS[op as usize].classes & kinds::ANY_MEM != 0);
+    let both = |stem: &str| {
+        let mut names = vec![stem.to_string()];
+        if !letter.is_empty() {
+            names.push(format!("{stem}{letter}"));
+        }
+        names
+    };
+    if candidate.form.enc == Encoding::Legacy {
+        if let Some((_, stem)) = STRING_STEMS.iter().find(|(name, _)| *name == m) {
+            // movsd and cmpsd are SSE instructions too.
+            let is_string = candidate.form.map == 0;
+            if is_string {
+                let mut names = both(stem);
+                if m == "movsd" || m == "cmpsd" {
+                    names.push(m.to_string());
+                }
+                return names;
+            }
+        }
+        if let Some((_, stem)) = STEMS.iter().find(|(name, _)| *name == m) {
+            return both(stem);
+        }
+        if let Some((_, names)) = ATT_RENAMED.iter().find(|(name, _)| *name == m) {
+            return names.split_whitespace().map(str::to_string).collect();
+        }
+        let far = code.contains("_ptr16") || code.starts_with("Call_m16") || code.starts_with("Jmp_m16");
+        if far {
+            let stem = if m == "call" { "lcall" } else { "ljmp" };
+            // GNU as knows no q here; `rex64 ljmp` is its spelling of the 80-bit pointer.
+            return if letter == "q" { Vec::new() } else { both(stem) };
+        }
+        if m == "movsx" || m == "movzx" {
+            let sign = if m == "movsx" { "movs" } else { "movz" };
+            let from = if code.ends_with("rm8") { "b" } else { "w" };
+            let to = &letter;
+            return vec![m.to_string(), format!("{m}{from}"), format!("{sign}{from}"), format!("{sign}{from}{to}")];
+        }
+        if m == "movsxd" {
+            return match code.as_str() {
+                "Movsxd_r64_rm32" => vec!["movslq".into(), "movsxd".into(), "movsl".into(), "movsx".into(), "movsxl".into()],
+                _ => vec!["movsxd".into()],
+            };
+        }
+        if code.starts_with("Mov_r64_imm64") || code.contains("moffs") {
+            let mut names = both("mov");
+            names.extend(both("movabs"));
+            return names;
+        }
+        if code.starts_with("Set") && m.starts_with("set") && m != "setssbsy" {
+            return both(m);
+        }
+        if let Some(names) = x87_names(candidate, &code) {
+            return names;
+        }
+    }
+    if sized.contains(m) {
+        return both(m);
+    }
+    if xyz.contains(m) && is_memory {
+        let source = ["x", "y", "z"][candidate.form.ll as usize];
+        return vec![m.to_string(), format!("{m}{source}")];
+    }
+    vec![m.to_string()]
+}
+
+/// x87 names: the memory size is a letter, and AT&T exchanges subtraction and reversed subtraction (and division)
+/// where the destination is not the stack top. The exchange is as old as the System V assembler (GNU as manual,
+/// "AT&T Syntax bugs").
+fn x87_names(candidate: &Candidate, code: &str) -> Option<Vec<String>> {
+    let m = candidate.mnemonic.as_str();
+    if !m.starts_with('f') {
+        return None;
+    }
+    let exchange = |name: &str| match name {
+        "fsub" => "fsubr",
+        "fsubr" => "fsub",
+        "fdiv" => "fdivr",
+        "fdivr" => "fdiv",
+        "fsubp" => "fsubrp",
+        "fsubrp" => "fsubp",
+        "fdivp" => "fdivrp",
+        "fdivrp" => "fdivp",
+        _ => "",
+    };
+    if code.contains("_sti_st0") {
+        let other = exchange(m);
+        return Some(vec![if other.is_empty() { m.to_string() } else { other.to_string() }]);
+    }
+    let letter = if code.ends_with("_m32fp") {
+        "s"
+    } else if code.ends_with("_m64fp") {
+        "l"
+    } else if code.ends_with("_m80fp") {
+        "t"
+    } else if code.ends_with("_m16int") {
+        "s"
+    } else if code.ends_with("_m32int") {
+        "l"
+    } else if code.ends_with("_m64int") {
+        return Some(vec![m.to_string(), format!("{m}q"), format!("{m}ll")]);
+    } else {
+        return None;
+    };
+    Some(vec![m.to_string(), format!("{m}{letter}")])
+}
+
+/// The Intel spellings of a form.
+fn intel_names(candidate: &Candidate) -> Vec<String> {
+    let m = candidate.mnemonic.as_str();
+    let code = format!("{:?}", candidate.code);
+    let mut names = vec![m.to_string()];
+    if candidate.form.enc == Encoding::Legacy {
+        if let Some((_, stem)) = STRING_STEMS.iter().find(|(name, _)| *name == m) {
+            if candidate.form.map == 0 && candidate.op_count() != 0 {
+                names.push((*stem).to_string());
+            }
+        }
+        if code.starts_with("Mov_r64_imm64") || code.contains("moffs64") || (code.contains("moffs") && candidate.modes & 4 != 0) {
+            names.push("movabs".into());
+        }
+        if code == "Movsxd_r64_rm32" {
+            names.push("movsx".into());
+        }
+    }
+    names
+}
+
+/// The order in which GNU as tries the forms of one name in one mode.
+fn sort_key(candidate: &Candidate, mode: usize, mode_sized: &BTreeSet<&str>, stem: &str) -> (u32, u32, u32, i32, usize) {
+    let default = [16, 32, 64][mode];
+    let encoding = match candidate.form.enc {
+        Encoding::Legacy | Encoding::D3now => 0,
+        Encoding::Vex | Encoding::Xop => 1,
+        Encoding::Evex => 2,
+    };
+    let form = &candidate.form;
+    let size = if mode_sized.contains(stem) {
+        // loop and jcxz are sized by their counter.
+        let size = if form.asz != 0 { form.asz } else { form.osz };
+        (size != 0 && size != default) as u32
+    } else {
+        0
+    };
+    let prefix = ((form.osz == 16 && mode != 0) || (form.osz == 32 && mode == 0)) as u32;
+    (encoding, size, candidate.length + prefix, candidate.rank, candidate.code as usize)
+}
+
+/// The name whose list applies when no operand settles the size: GNU as takes `l`, in 16-bit code `w`.
+pub fn default_name(text: &str, column: usize, candidates: &[Candidate], list: &List) -> Option<String> {
+    if column >= 3 {
+        return None;
+    }
+    let mnemonic = list.forms.first().map_or("", |&form| candidates[form].mnemonic.as_str());
+    if words(XYZ).contains(mnemonic) {
+        return None;
+    }
+    Some(format!("{text}{}", if column == 0 { 'w' } else { 'l' }))
+}
+
+pub const AMBIGUOUS: u8 = 1;
+pub const BRANCH: u8 = 2;
+pub const MOVABS: u8 = 4;
+pub const NO_REVERSE: u8 = 8;
+pub const DEFAULT_SIZE: u8 = 16;
+
+/// Whether the operands of two forms can be the same text while the sizes differ.
+pub fn can_confuse(a: &Candidate, b: &Candidate) -> bool {
+    let (n, m) = (a.op_count(), b.op_count());
+    if n != m || n == 0 {
+        return false;
+    }
+    let mut memory = false;
+    for i in 0..n {
+        let both = KINDS[a.form.ops[i] as usize].classes & KINDS[b.form.ops[i] as usize].classes;
+        let immediates = KINDS[a.form.ops[i] as usize].classes & kinds::IMM != 0 && KINDS[b.form.ops[i] as usize].classes & kinds::IMM != 0;
+        if both & kinds::ANY_MEM != 0 {
+            memory = true;
+        } else if both == 0 && !immediates {
+            return false;
+        }
+    }
+    memory && a.form.mem != b.form.mem
+}
+
+/// All names with their lists.
+pub fn names(candidates: &[Candidate]) -> BTreeMap<String, Name> {
+    let sized = words(SIZED);
+    let xyz = words(XYZ);
+    let mode_sized = words(MODE_SIZED);
+    let mut raw: BTreeMap<String, [Vec<usize>; 6]> = BTreeMap::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        for mode in 0..3 {
+            if candidate.modes & 1 << mode == 0 {
+                continue;
+            }
+            // In 64-bit mode the near forms with a 16-bit operand size are vendor-dependent
+            // (SDM volume 2, JMP); only `data16` asks for them.
+            let code = format!("{:?}", candidate.code);
+            if mode == 2 && near_branch_16(&code) {
+                continue;
+            }
+            if mode == 1 && near_branch_16(&code) && !matches!(candidate.mnemonic.as_str(), "call" | "jmp" | "ret" | "loop" | "xbegin") {
+                continue;
+            }
+            if mode == 0 && near_branch_32(&code) && !matches!(candidate.mnemonic.as_str(), "call" | "jmp" | "ret") {
+                continue;
+            }
+            // `int $3` is the one-byte breakpoint.
+            if candidate.form.ops[0] == kinds::CONST_3 {
+                raw.entry("int".into()).or_default()[mode].push(index);
+                raw.entry("int".into()).or_default()[3 + mode].push(index);
+                continue;
+            }
+            for name in att_names(candidate, &sized, &xyz) {
+                push_unique(&mut raw.entry(name).or_default()[mode], index);
+            }
+            for name in intel_names(candidate) {
+                push_unique(&mut raw.entry(name).or_default()[3 + mode], index);
+            }
+        }
+    }
+    let mut names: BTreeMap<String, Name> = BTreeMap::new();
+    for (text, mut lists) in raw {
+        let mut name = Name::default();
+        for (column, list) in lists.iter_mut().enumerate() {
+            let mode = column % 3;
+            list.sort_by_key(|&index| {
+                let candidate = &candidates[index];
+                let stem = STEMS.iter().find(|(m, _)| *m == candidate.mnemonic).map_or(candidate.mnemonic.as_str(), |(_, stem)| stem);
+                sort_key(candidate, mode, &mode_sized, stem)
+            });
+            let mut flags = 0;
+            let confused = list.iter().enumerate().any(|(i, &a)| list[i + 1..].iter().any(|&b| can_confuse(&candidates[a], &candidates[b])));
+            let stem = list.first().map_or("", |&index| candidates[index].mnemonic.as_str());
+            let far = text.starts_with("lcall") || text.starts_with("ljmp");
+            let stem = if far { "far" } else { stem };
+            let stem = STEMS.iter().find(|(m, _)| *m == stem).map_or(stem, |(_, stem)| stem);
+            if confused && !mode_sized.contains(stem) {
+                flags |= AMBIGUOUS;
+            }
+            if mode_sized.contains(stem) {
+                flags |= DEFAULT_SIZE;
+            }
+            if list.iter().any(|&index| candidates[index].form.ops.iter().any(|&op| KINDS[op as usize].classes & kinds::REL != 0)) {
+                flags |= BRANCH;
+            }
+            if text.starts_with("movabs") {
+                flags |= MOVABS;
+            }
+            if column < 3 && matches!(stem, "enter" | "bound" | "invlpga" | "monitor" | "mwait" | "monitorx" | "mwaitx") {
+                flags |= NO_REVERSE;
+            }
+            name.lists[column] = List { forms: std::mem::take(list), flags };
+        }
+        names.insert(text, name);
+    }
+    aliases(&mut names);
+    names
+}
+
+fn near_branch_16(code: &str) -> bool {
+    let near = ["Call_rel16", "Call_rm16", "Jmp_rel16", "Jmp_rel8_16", "Jmp_rm16", "Retnw"];
+    near.contains(&code)
+        || code.starts_with("Retnw")
+        || (code.starts_with('J') && (code.ends_with("_rel8_16") || code.ends_with("_rel16")))
+        || code.starts_with("Loop") && code.contains("rel8_16")
+        || code == "Xbegin_rel16"
+}
+
+fn near_branch_32(code: &str) -> bool {
+    (code.starts_with('J') && (code.ends_with("_rel8_32") || code.ends_with("_rel32_32")))
+        || code.starts_with("Loop") && code.contains("rel8_32")
+        || code == "Xbegin_rel32"
+}
+
+fn push_unique(list: &mut Vec<usize>, index: usize) {
+    if list.last() != Some(&index) {
+        list.push(index);
+    }
+}
+
+fn alias(names: &mut BTreeMap<String, Name>, alias: &str, of: &str, immediate: Option<u8>, columns: std::ops::Range<usize>) {
+    let Some(target) = names.get(of).cloned() else { return };
+    let entry = names.entry(alias.to_string()).or_default();
+    for column in columns {
+        if entry.lists[column].forms.is_empty() {
+            entry.lists[column] = target.lists[column].clone();
+        }
+    }
+    entry.immediate = immediate;
+}
+
+fn aliases(names: &mut BTreeMap<String, Name>) {
+    for &(condition, others) in CONDITIONS {
+        for &other in others {
+            alias(names, &format!("j{other}"), &format!("j{condition}"), None, 0..6);
+            for suffix in ["", "b"] {
+                alias(names, &format!("set{other}{suffix}"), &format!("set{condition}{suffix}"), None, 0..6);
+            }
+            for suffix in ["", "w", "l", "q"] {
+                alias(names, &format!("cmov{other}{suffix}"), &format!("cmov{condition}{suffix}"), None, 0..6);
+            }
+        }
+        for &other in others.iter().chain([&condition]) {
+            alias(names, &format!("cmp{other}xadd"), &format!("cmp{}xadd", iced_condition(condition)), None, 0..6);
+        }
+    }
+    for &(predicate, value, legacy) in CMP_PREDICATES {
+        for kind in ["ps", "pd", "ss", "sd", "ph", "sh"] {
+            if legacy && kind.as_bytes()[1] != b'h' {
+                alias(names, &format!("cmp{predicate}{kind}"), &format!("cmp{kind}"), Some(value), 0..6);
+            }
+            alias(names, &format!("vcmp{predicate}{kind}"), &format!("vcmp{kind}"), Some(value), 0..6);
+        }
+    }
+    // cmpsd and movsd without operands are string instructions; the predicate names are not.
+    for kind in ["b", "w", "d", "q", "ub", "uw", "ud", "uq"] {
+        for &(predicate, value) in VPCMP_PREDICATES {
+            let text = format!("vpcmp{predicate}{kind}");
+            if !names.contains_key(&text) {
+                alias(names, &text, &format!("vpcmp{kind}"), Some(value), 0..6);
+            }
+        }
+        for &(predicate, value) in VPCOM_PREDICATES {
+            alias(names, &format!("vpcom{predicate}{kind}"), &format!("vpcom{kind}"), Some(value), 0..6);
+        }
+    }
+    for &(predicate, value) in CLMUL_PREDICATES {
+        let (first, second) = predicate.split_at(2);
+        alias(names, &format!("pclmul{first}{second}dq"), "pclmulqdq", Some(value), 0..6);
+        alias(names, &format!("vpclmul{first}{second}dq"), "vpclmulqdq", Some(value), 0..6);
+    }
+    for &(text, of) in ALIASES {
+        if text != of {
+            alias(names, text, of, None, 0..6);
+        }
+    }
+}
+
+fn iced_condition(condition: &str) -> &str {
+    match condition {
+        "e" => "z",
+        "ne" => "nz",
+        "ae" => "nb",
+        "a" => "nbe",
+        "ge" => "nl",
+        "g" => "nle",
+        other => other,
+    }
+}

@@ -1,0 +1,412 @@
+//! The state of one block and its statements.
+
+use crate::diagnostic::{Diagnostic, ErrorKind, Severity};
+use crate::expression::Failed;
+use crate::layout::{Mark, Pending};
+use crate::lexer::{CLASS, Cursor, DIGIT, END, WORD};
+use crate::operand::Operand;
+use crate::prefixes::Prefixes;
+use crate::symbols::{Definition, Place, Symbols, Value};
+use crate::table::{self, Name};
+use crate::{Assembly, Item, ItemKind, Mode, Options, Syntax};
+use std::ops::Range;
+
+/// Most diagnostics that are kept of one block.
+const MAX_DIAGNOSTICS: usize = 1000;
+/// Longest text, so that spans fit 32 bits.
+const MAX_TEXT: usize = 1 << 30;
+
+/// The instruction being read.
+pub(crate) struct Instruction {
+    /// Operands; in Intel order once parsed.
+    pub(crate) ops: [Operand; 6],
+    pub(crate) count: usize,
+    pub(crate) prefixes: Prefixes,
+    /// Pseudo-prefixes.
+    pub(crate) hints: u16,
+    /// Opmask register; 0 for none.
+    pub(crate) mask: u8,
+    pub(crate) zero: bool,
+    /// 0 none, 1 to 4 {rn,rd,ru,rz-sae}, 5 {sae}.
+    pub(crate) rounding: u8,
+    /// Some decorator or size was written, so that the fast match does not do.
+    pub(crate) decorated: bool,
+    /// Start of the statement with its prefixes.
+    pub(crate) start: u32,
+    /// The mnemonic.
+    pub(crate) name: Range<u32>,
+}
+
+/// Assembles one block.
+pub(crate) struct Assembler<'t> {
+    pub(crate) source: &'t str,
+    pub(crate) cur: Cursor<'t>,
+    pub(crate) mode: Mode,
+    pub(crate) syntax: Syntax,
+    /// Mode at the start: it decides whether fields hold their addends (ELF32 REL) or not (ELF64 RELA).
+    pub(crate) object: Mode,
+    /// Intel syntax with `%` before registers.
+    pub(crate) intel_prefix: bool,
+    pub(crate) out: Vec<u8>,
+    pub(crate) items: Vec<Item>,
+    pub(crate) pending: Vec<Pending>,
+    pub(crate) marks: Vec<Mark>,
+    pub(crate) values: Vec<Value>,
+    pub(crate) symbols: Symbols<'t>,
+    pub(crate) insn: Instruction,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) errors: usize,
+    pub(crate) want_items: bool,
+}
+
+impl Mode {
+    /// 16, 32 or 64.
+    pub fn bits(self) -> u32 {
+        match self {
+            Mode::Bits16 => 16,
+            Mode::Bits32 => 32,
+            Mode::Bits64 => 64,
+        }
+    }
+}
+
+impl<'t> Assembler<'t> {
+    pub(crate) fn new(options: Options) -> Self {
+        Self {
+            source: "",
+            cur: Cursor { text: b"", pos: 0 },
+            mode: options.mode,
+            syntax: options.syntax,
+            object: options.mode,
+            intel_prefix: false,
+            out: Vec::new(),
+            items: Vec::new(),
+            pending: Vec::new(),
+            marks: Vec::new(),
+            values: Vec::new(),
+            symbols: Symbols::default(),
+            insn: Instruction {
+                ops: [Operand::EMPTY; 6],
+                count: 0,
+                prefixes: Prefixes::default(),
+                hints: 0,
+                mask: 0,
+                zero: false,
+                rounding: 0,
+                decorated: false,
+                start: 0,
+                name: 0..0,
+            },
+            diagnostics: Vec::new(),
+            errors: 0,
+            want_items: true,
+        }
+    }
+
+    /// Reads all statements.
+    pub(crate) fn run(&mut self, text: &'t str) {
+        if text.len() > MAX_TEXT {
+            self.report(Diagnostic::error(ErrorKind::Limit, 0..0, "the text is longer than 1 GiB"));
+            return;
+        }
+        self.source = text;
+        self.cur = Cursor { text: text.as_bytes(), pos: 0 };
+        self.out.reserve(text.len() / 5);
+        if self.want_items {
+            self.items.reserve(text.len() / 32 + 1);
+        }
+        while self.cur.pos < self.cur.text.len() {
+            if self.statement().is_err() {
+                self.cur.skip_statement();
+            }
+        }
+    }
+
+    /// The text of a range; empty if it is none.
+    pub(crate) fn str(&self, start: usize, end: usize) -> &'t str {
+        self.source.get(start..end).unwrap_or("")
+    }
+
+    #[cold]
+    pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
+        if diagnostic.severity == Severity::Error {
+            self.errors += 1;
+        }
+        if self.diagnostics.len() < MAX_DIAGNOSTICS {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    /// The place of the next byte.
+    pub(crate) fn here(&self) -> Place {
+        Place { offset: self.out.len() as u32, mark: self.marks.len() as u32 }
+    }
+
+    /// Notes that the bytes from `offset` on came from the text from `start` on.
+    #[inline]
+    pub(crate) fn item(&mut self, offset: usize, start: u32, kind: ItemKind) {
+        if self.want_items {
+            self.items.push(Item {
+                offset: offset as u32,
+                len: (self.out.len() - offset) as u32,
+                span: start as usize..self.cur.pos,
+                kind,
+            });
+        }
+    }
+
+    /// One statement with its separator.
+    fn statement(&mut self) -> Result<(), Failed> {
+        self.cur.space();
+        let byte = self.cur.peek();
+        if self.cur.at_end() {
+            if byte == b'#' {
+                while self.cur.pos < self.cur.text.len() && self.cur.peek() != b'\n' {
+                    self.cur.pos += 1;
+                }
+            }
+            self.cur.pos += 1;
+            return Ok(());
+        }
+        let insn = &mut self.insn;
+        insn.prefixes = Prefixes::default();
+        insn.hints = 0;
+        insn.mask = 0;
+        insn.zero = false;
+        insn.rounding = 0;
+        insn.decorated = false;
+        insn.count = 0;
+        insn.start = self.cur.pos as u32;
+        loop {
+            let start = self.cur.pos;
+            let byte = self.cur.peek();
+            if byte == b'{' {
+                self.pseudo_prefix()?;
+                self.cur.space();
+                if self.cur.at_end() {
+                    let span = start..self.cur.pos;
+                    self.report(Diagnostic::error(ErrorKind::Prefix, span, "a pseudo-prefix needs an instruction behind it"));
+                    return Err(Failed);
+                }
+                continue;
+            }
+            if CLASS[byte as usize] & WORD == 0 {
+                if byte == b'"' {
+                    return self.quoted_label();
+                }
+                let mut end = start + 1;
+                while end < self.cur.text.len() && !self.source.is_char_boundary(end) {
+                    end += 1;
+                }
+                self.report(
+                    Diagnostic::error(ErrorKind::Syntax, start..end, "a statement cannot start like this")
+                        .label("expected an instruction, a directive or a label"),
+                );
+                return Err(Failed);
+            }
+            let key = self.cur.word_key();
+            let end = self.cur.pos;
+            if self.cur.peek() == b':' || CLASS[self.cur.peek() as usize] & (END) == 0 && self.label_ahead() {
+                return self.label_or_assignment(start, end);
+            }
+            if byte == b'.' {
+                return self.directive(start, end);
+            }
+            if CLASS[byte as usize] & DIGIT != 0 {
+                self.report(
+                    Diagnostic::error(ErrorKind::Syntax, start..end, "a statement cannot start with a number").label("missing `:`?"),
+                );
+                return Err(Failed);
+            }
+            let Some(name) = key.and_then(|key| table::lookup(&key)) else {
+                return self.unknown_mnemonic(start, end);
+            };
+            if name.special != 0 {
+                if name.special >= 0x80 {
+                    return self.unsupported(name.special, start, end);
+                }
+                self.prefix_word(name.special, start)?;
+                self.cur.space();
+                if self.cur.at_end() || self.cur.peek() == b'#' {
+                    return self.bare_prefixes();
+                }
+                continue;
+            }
+            self.insn.name = start as u32..end as u32;
+            return self.instruction(name);
+        }
+    }
+
+    /// `name:` or `name =` with blanks between.
+    fn label_ahead(&self) -> bool {
+        let mut ahead = self.cur;
+        ahead.space();
+        match ahead.peek() {
+            b':' => {
+                // `ds : mov` is no label, but nobody writes one with blanks around.
+                true
+            }
+            b'=' => ahead.peek_at(1) != b'=',
+            _ => false,
+        }
+    }
+
+    fn label_or_assignment(&mut self, start: usize, end: usize) -> Result<(), Failed> {
+        self.cur.space();
+        if self.insn.start as usize != start {
+            let span = start..end;
+            self.report(Diagnostic::error(ErrorKind::Prefix, span, "a prefix needs an instruction behind it").label("this is a label"));
+            return Err(Failed);
+        }
+        if self.cur.eat(b'=') {
+            self.cur.eat(b'=');
+            return self.assign(start, end);
+        }
+        self.cur.eat(b':');
+        self.define_label(start, end)
+    }
+
+    fn quoted_label(&mut self) -> Result<(), Failed> {
+        let start = self.cur.pos + 1;
+        let mut end = start;
+        while end < self.cur.text.len() && !matches!(self.cur.text[end], b'"' | b'\n') {
+            end += 1;
+        }
+        if self.cur.text.get(end) != Some(&b'"') || self.cur.text.get(end + 1) != Some(&b':') || end == start {
+            self.report(Diagnostic::error(ErrorKind::Syntax, start - 1..end, "a string cannot start a statement"));
+            return Err(Failed);
+        }
+        self.cur.pos = end + 2;
+        self.define_label(start, end)
+    }
+
+    fn define_label(&mut self, start: usize, end: usize) -> Result<(), Failed> {
+        let place = self.here();
+        let name = self.str(start, end);
+        if name.as_bytes()[0].is_ascii_digit() {
+            match name.parse::<u64>() {
+                Ok(number) => self.symbols.define_numeric(number, name, start, place),
+                Err(_) => {
+                    self.report(Diagnostic::error(ErrorKind::Label, start..end, "a label that starts with a digit is a number"));
+                    return Err(Failed);
+                }
+            }
+            return Ok(());
+        }
+        if name == "." {
+            self.report(Diagnostic::error(ErrorKind::Label, start..end, "`.` cannot be a label"));
+            return Err(Failed);
+        }
+        let symbol = self.symbols.mention(name, start) as usize;
+        if self.symbols.all[symbol].definition != Definition::Undefined {
+            let first = self.symbols.all[symbol].start as usize;
+            self.report(
+                Diagnostic::error(ErrorKind::Label, start..end, format!("the symbol `{name}` is defined already"))
+                    .label("defined again")
+                    .note(format!("first mention at byte {first} of the text")),
+            );
+            return Err(Failed);
+        }
+        self.symbols.all[symbol].definition = Definition::Label(place);
+        Ok(())
+    }
+
+    /// The value behind `=` or `.set name,`.
+    pub(crate) fn assign(&mut self, start: usize, end: usize) -> Result<(), Failed> {
+        let name = self.str(start, end);
+        let value = self.expression()?;
+        self.expect_end()?;
+        if name == "." {
+            let span = start..end;
+            self.report(Diagnostic::error(ErrorKind::Directive, span, "the location counter cannot be set here").help("use `.skip`"));
+            return Err(Failed);
+        }
+        if name.as_bytes().first().is_none_or(u8::is_ascii_digit) {
+            self.report(Diagnostic::error(ErrorKind::Label, start..end, "a symbol cannot start with a digit"));
+            return Err(Failed);
+        }
+        let symbol = self.symbols.mention(name, start) as usize;
+        if matches!(self.symbols.all[symbol].definition, Definition::Label(_)) {
+            self.report(Diagnostic::error(ErrorKind::Label, start..end, format!("the symbol `{name}` is defined already")));
+            return Err(Failed);
+        }
+        let definition = if value.is_constant() {
+            Definition::Constant(value.constant)
+        } else if value.add == symbol as u32 + 1 || value.sub == symbol as u32 + 1 {
+            self.report(Diagnostic::error(ErrorKind::Label, start..end, format!("`{name}` is defined by itself")));
+            return Err(Failed);
+        } else {
+            self.values.push(value);
+            Definition::Value(self.values.len() as u32 - 1)
+        };
+        self.symbols.all[symbol].definition = definition;
+        Ok(())
+    }
+
+    /// The statement must end here.
+    pub(crate) fn expect_end(&mut self) -> Result<(), Failed> {
+        self.cur.space();
+        if self.cur.at_end() {
+            return Ok(());
+        }
+        let start = self.cur.pos;
+        self.cur.skip_statement();
+        let span = start..self.cur.pos;
+        self.report(Diagnostic::error(ErrorKind::Syntax, span, "junk at the end of the statement").label("not expected here"));
+        Err(Failed)
+    }
+
+    /// Index of the list column for the syntax and mode.
+    pub(crate) fn column(&self) -> usize {
+        let mode = match self.mode {
+            Mode::Bits16 => 0,
+            Mode::Bits32 => 1,
+            Mode::Bits64 => 2,
+        };
+        mode + if self.syntax == Syntax::Att { 0 } else { 3 }
+    }
+
+    fn instruction(&mut self, name: &'static Name) -> Result<(), Failed> {
+        let list = name.lists[self.column()];
+        if list == 0 {
+            return self.not_in_this_mode(name);
+        }
+        self.cur.space();
+        if !self.cur.at_end() {
+            match self.syntax {
+                Syntax::Att => self.att_operands()?,
+                Syntax::Intel => self.intel_operands()?,
+            }
+        }
+        self.select(name, list)
+    }
+
+    /// What was assembled.
+    pub(crate) fn finish(mut self) -> Result<Assembly, Vec<Diagnostic>> {
+        let mut assembly = Assembly::default();
+        self.lay_out(&mut assembly);
+        if self.errors != 0 {
+            return Err(self.diagnostics);
+        }
+        assembly.warnings = self.diagnostics;
+        Ok(assembly)
+    }
+
+    /// Makes ready for another block with the same allocations.
+    pub(crate) fn reset(&mut self, options: Options) {
+        self.mode = options.mode;
+        self.object = options.mode;
+        self.syntax = options.syntax;
+        self.intel_prefix = false;
+        self.out.clear();
+        self.items.clear();
+        self.pending.clear();
+        self.marks.clear();
+        self.values.clear();
+        if !self.symbols.is_empty() {
+            self.symbols.clear();
+        }
+        self.diagnostics.clear();
+        self.errors = 0;
+    }
+}

@@ -1,0 +1,581 @@
+//! Bytes of one instruction.
+//!
+//! The order of prefixes is GNU as's: FWAIT, segment, 67, 66, F2/F3, F0, REX.
+
+use crate::assembler::Assembler;
+use crate::diagnostic::{Diagnostic, ErrorKind};
+use crate::expression::Failed;
+use crate::fixups::FixupKind;
+use crate::form::{Encoding, Form};
+use crate::kinds::{KINDS, Slot};
+use crate::layout::Pending;
+use crate::operand::{IP_REG, NO_REG, Operand};
+use crate::prefixes::{SEGMENT_BYTES, hint};
+use crate::registers::Register;
+use crate::{ItemKind, Mode};
+
+/// Bytes in the making. The longest legal instruction has 15; this crate can be made to write some more prefixes.
+struct Buffer {
+    bytes: [u8; 32],
+    len: usize,
+}
+
+impl Buffer {
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        self.bytes[self.len & 31] = byte;
+        self.len += 1;
+    }
+
+    #[inline]
+    fn value(&mut self, value: i64, width: usize) {
+        let bytes = value.to_le_bytes();
+        for &byte in &bytes[..width] {
+            self.push(byte);
+        }
+    }
+}
+
+/// A field with a symbol.
+#[derive(Clone, Copy)]
+struct Field {
+    at: u8,
+    width: u8,
+    pc_relative: bool,
+    signed: bool,
+    operand: u8,
+}
+
+/// ModRM, SIB and displacement of the operand in ModRM.rm.
+struct Address {
+    modrm: u8,
+    sib: Option<u8>,
+    displacement: i64,
+    /// Bytes of the displacement.
+    width: u8,
+    pc_relative: bool,
+}
+
+impl Assembler<'_> {
+    /// Writes the instruction with the chosen form.
+    pub(crate) fn encode(&mut self, form: &'static Form) -> Result<(), Failed> {
+        let count = self.insn.count;
+        let long = self.long();
+        let mut reg: u8 = 0;
+        let mut rm: u8 = 0;
+        let mut rm_memory: Option<usize> = None;
+        let mut vvvv: u8 = 0;
+        let mut opcode_low: u8 = 0;
+        let mut is4: u8 = 0;
+        let mut has_is4 = false;
+        let mut rex_flags: u8 = 0;
+        let mut immediates = 0usize;
+        let mut moffs: Option<usize> = None;
+        let mut string_segment = 0u8;
+        let mut string_address = 0u8;
+        for i in 0..count {
+            let op = &self.insn.ops[i];
+            rex_flags |= op.reg_flags;
+            match KINDS[form.ops[i] as usize].slot {
+                Slot::Reg => reg = op.reg,
+                Slot::Rm => {
+                    if op.is_memory() {
+                        rm_memory = Some(i);
+                    } else {
+                        rm = op.reg;
+                    }
+                }
+                Slot::RegRm => {
+                    reg = op.reg;
+                    rm = op.reg;
+                }
+                Slot::Vvvv => vvvv = op.reg,
+                Slot::Opcode => opcode_low = op.reg,
+                Slot::Is4 => {
+                    is4 |= op.reg << 4;
+                    has_is4 = true;
+                }
+                Slot::Imm4 => {
+                    is4 |= op.value as u8 & 15;
+                    has_is4 = true;
+                }
+                Slot::Imm(_) => immediates += 1,
+                Slot::Moffs => moffs = Some(i),
+                Slot::StringSource => {
+                    string_segment = op.seg;
+                    string_address = op.addr;
+                }
+                Slot::StringDest => {
+                    if op.seg > 1 {
+                        return self.string_destination_segment(i);
+                    }
+                    if string_address != 0 && string_address != op.addr {
+                        return self.string_address_mismatch();
+                    }
+                    string_address = op.addr;
+                }
+                Slot::Implied | Slot::Rel(_) => {}
+            }
+        }
+        if form.group != 0xff {
+            reg = form.group;
+        }
+        if form.rm_group != 0xff {
+            rm = form.rm_group;
+        }
+
+        // Address size.
+        let mode_bits = self.mode.bits() as u8;
+        let mut address_bits = mode_bits;
+        let mut segment = 0u8;
+        let mut need_address_prefix = false;
+        if let Some(i) = rm_memory.or(moffs) {
+            let op = &self.insn.ops[i];
+            if op.addr != 0 {
+                address_bits = op.addr;
+            } else if form.flags & Form::REG_ADDR != 0 {
+                address_bits = self.insn.ops.iter().take(count).map(|op| op.bits).max().unwrap_or(mode_bits);
+            } else if self.insn.prefixes.address {
+                address_bits = if mode_bits == 32 { 16 } else { 32 };
+            }
+            if op.seg != 0 {
+                segment = op.seg;
+            }
+            if form.flags & Form::REG_ADDR != 0 && self.insn.ops.iter().take(count).any(|op| op.bits != 0 && op.bits != address_bits) {
+                return self.register_address_mismatch();
+            }
+            need_address_prefix = address_bits != mode_bits;
+        } else if string_address != 0 {
+            need_address_prefix = string_address != mode_bits;
+            segment = string_segment;
+        }
+        if form.asz != 0 && form.asz != mode_bits && (string_address == 0) {
+            need_address_prefix = true;
+        }
+        let need_data_prefix = match form.osz {
+            16 => self.mode != Mode::Bits16,
+            32 => self.mode == Mode::Bits16,
+            _ => false,
+        };
+
+        let mut buffer = Buffer { bytes: [0; 32], len: 0 };
+        if form.flags & Form::FWAIT != 0 {
+            buffer.push(0x9b);
+        }
+        // A segment that is the default anyway is dropped, as GNU as does.
+        if segment != 0 && !(rm_memory.or(moffs).is_some_and(|i| self.is_default_segment(i, segment)) || string_segment == 4) {
+            let byte = SEGMENT_BYTES[segment as usize - 1];
+            if self.insn.prefixes.segment == 0 {
+                buffer.push(byte);
+            }
+        }
+        let legacy = matches!(form.enc, Encoding::Legacy | Encoding::D3now);
+        let mandatory = if legacy { [0, 0x66, 0xf3, 0xf2][form.pp as usize] } else { 0 };
+        if self.insn.prefixes.any {
+            self.check_prefixes(form, mandatory, need_data_prefix)?;
+            let prefixes = &self.insn.prefixes;
+            if prefixes.segment != 0 {
+                buffer.push(prefixes.segment);
+            }
+            if need_address_prefix || prefixes.address {
+                buffer.push(0x67);
+            }
+            if need_data_prefix || prefixes.data || mandatory == 0x66 {
+                buffer.push(0x66);
+            }
+            if prefixes.rep != 0 {
+                buffer.push(prefixes.rep);
+            } else if mandatory > 0x66 {
+                buffer.push(mandatory);
+            }
+            if prefixes.lock {
+                buffer.push(0xf0);
+            }
+        } else {
+            if need_address_prefix {
+                buffer.push(0x67);
+            }
+            if need_data_prefix || mandatory == 0x66 {
+                buffer.push(0x66);
+            }
+            if mandatory > 0x66 {
+                buffer.push(mandatory);
+            }
+        }
+
+        // The operand in ModRM.rm.
+        let mut x = 0u8;
+        let mut b = (rm | opcode_low) >> 3 & 1;
+        let mut vsib_high = 0u8;
+        let mut address = Address { modrm: 0xc0 | rm & 7, sib: None, displacement: 0, width: 0, pc_relative: false };
+        if let Some(i) = rm_memory {
+            let op = &self.insn.ops[i];
+            if op.base < 0x20 {
+                b = op.base >> 3 & 1;
+            }
+            if op.index != NO_REG {
+                x = op.index >> 3 & 1;
+                vsib_high = op.index >> 4 & 1;
+            }
+            let shift = if form.enc == Encoding::Evex {
+                if op.bcast != 0 { form.bcast.trailing_zeros() as u8 } else { form.disp8 }
+            } else {
+                0
+            };
+            if op.base == IP_REG && form.flags & Form::NO_RIP != 0 {
+                let span = op.span();
+                self.report(Diagnostic::error(ErrorKind::Addressing, span, "this instruction has no %rip-relative form"));
+                return Err(Failed);
+            }
+            address = self.address(i, address_bits, shift);
+        }
+
+        match form.enc {
+            Encoding::Legacy | Encoding::D3now => {
+                let w = form.osz == 64 && form.flags & Form::D64 == 0;
+                let rex = (w as u8) << 3 | (reg >> 3 & 1) << 2 | x << 1 | b;
+                let wants = rex != 0 || rex_flags & Register::REX != 0 || self.insn.hints & hint::REX != 0 && long || self.insn.prefixes.rex != 0;
+                if wants {
+                    if rex_flags & Register::HIGH != 0 {
+                        return self.high_byte_with_rex();
+                    }
+                    if !long {
+                        // Without REX, 32-bit mode reaches %cr8 by `lock` (AMD64 manual volume 3, MOV CRn).
+                        let span = self.statement_span();
+                        self.report(Diagnostic::error(ErrorKind::WrongMode, span, "this needs a REX prefix, which only 64-bit mode has"));
+                        return Err(Failed);
+                    }
+                    buffer.push(0x40 | rex | self.insn.prefixes.rex);
+                }
+                match form.map {
+                    0 => {}
+                    1 => buffer.push(0x0f),
+                    2 => {
+                        buffer.push(0x0f);
+                        buffer.push(0x38);
+                    }
+                    _ => {
+                        buffer.push(0x0f);
+                        buffer.push(0x3a);
+                    }
+                }
+                if form.enc == Encoding::D3now {
+                    buffer.push(0x0f);
+                } else if form.flags & Form::TWO != 0 {
+                    buffer.push(form.opcode);
+                    buffer.push(form.second + (opcode_low & 7));
+                } else {
+                    buffer.push(form.opcode + (opcode_low & 7));
+                }
+            }
+            Encoding::Vex | Encoding::Xop => {
+                let w = (form.flags & Form::W != 0) as u8;
+                let last = w << 7 | (!vvvv & 15) << 3 | form.ll << 2 | form.pp;
+                let r = reg >> 3 & 1;
+                if form.enc == Encoding::Vex && x | b | w == 0 && form.map == 1 && self.insn.hints & hint::VEX3 == 0 {
+                    buffer.push(0xc5);
+                    buffer.push((r ^ 1) << 7 | last);
+                } else {
+                    buffer.push(if form.enc == Encoding::Vex { 0xc4 } else { 0x8f });
+                    buffer.push((r ^ 1) << 7 | (x ^ 1) << 6 | (b ^ 1) << 5 | form.map);
+                    buffer.push(last);
+                }
+                buffer.push(form.opcode);
+                if form.flags & Form::TWO != 0 {
+                    buffer.push(form.second);
+                }
+            }
+            Encoding::Evex => {
+                let high = reg >> 4 & 1;
+                if rm_memory.is_none() {
+                    x = rm >> 4 & 1;
+                }
+                let v_high = if rm_memory.is_some() && vsib_high != 0 { 1 } else { vvvv >> 4 & 1 };
+                let r = reg >> 3 & 1;
+                let w = (form.flags & Form::W != 0) as u8;
+                let insn = &self.insn;
+                let bcast = rm_memory.is_some_and(|i| insn.ops[i].bcast != 0);
+                let ll = match insn.rounding {
+                    0 => form.ll,
+                    // SAE keeps the length (SDM volume 2, section 2.7.8); rounding overwrites it.
+                    5 => form.ll,
+                    rounding => rounding - 1,
+                };
+                buffer.push(0x62);
+                buffer.push((r ^ 1) << 7 | (x ^ 1) << 6 | (b ^ 1) << 5 | (high ^ 1) << 4 | form.map);
+                buffer.push(w << 7 | (!vvvv & 15) << 3 | 4 | form.pp);
+                let b_bit = (bcast || insn.rounding != 0) as u8;
+                buffer.push((insn.zero as u8) << 7 | ll << 5 | b_bit << 4 | (v_high ^ 1) << 3 | insn.mask);
+                buffer.push(form.opcode);
+            }
+        }
+
+        let mut fields = [Field { at: 0, width: 0, pc_relative: false, signed: false, operand: 0 }; 3];
+        let mut field_count = 0;
+        if form.flags & Form::MODRM != 0 {
+            buffer.push(address.modrm | (reg & 7) << 3);
+            if let Some(sib) = address.sib {
+                buffer.push(sib);
+            }
+            if address.width != 0 {
+                if let Some(i) = rm_memory {
+                    if self.insn.ops[i].expr != 0 {
+                        fields[field_count] = Field {
+                            at: buffer.len as u8,
+                            width: address.width,
+                            pc_relative: address.pc_relative,
+                            signed: address_bits == 64,
+                            operand: i as u8,
+                        };
+                        field_count += 1;
+                    }
+                }
+                buffer.value(address.displacement, address.width as usize);
+            }
+        }
+        if form.enc == Encoding::D3now {
+            buffer.push(form.opcode);
+        }
+        if let Some(i) = moffs {
+            let width = address_bits / 8;
+            let op = &self.insn.ops[i];
+            if op.expr != 0 {
+                fields[field_count] = Field { at: buffer.len as u8, width, pc_relative: false, signed: false, operand: i as u8 };
+                field_count += 1;
+            }
+            let value = op.value;
+            buffer.value(value, width as usize);
+        }
+        if has_is4 {
+            buffer.push(is4);
+        }
+        if immediates != 0 {
+            for i in 0..count {
+                if let Slot::Imm(width) = KINDS[form.ops[i] as usize].slot {
+                    let op = &self.insn.ops[i];
+                    if op.expr != 0 {
+                        fields[field_count.min(2)] =
+                            Field { at: buffer.len as u8, width, pc_relative: false, signed: form.osz == 64 && width == 4, operand: i as u8 };
+                        field_count += 1;
+                    }
+                    buffer.value(op.value, width as usize);
+                }
+            }
+        }
+        let offset = self.out.len();
+        let len = buffer.len.min(32);
+        self.out.extend_from_slice(&buffer.bytes[..len]);
+        for field in &fields[..field_count.min(3)] {
+            self.field(offset, len, field);
+        }
+        self.item(offset, self.insn.start, ItemKind::Instruction);
+        Ok(())
+    }
+
+    fn field(&mut self, offset: usize, len: usize, field: &Field) {
+        let op = &self.insn.ops[field.operand as usize];
+        let value = self.values[op.expr as usize - 1];
+        let kind = match (field.width, field.pc_relative) {
+            (1, false) => FixupKind::Abs8,
+            (1, true) => FixupKind::PcRel8,
+            (2, false) => FixupKind::Abs16,
+            (2, true) => FixupKind::PcRel16,
+            (8, false) => FixupKind::Abs64,
+            (_, true) => FixupKind::PcRel32,
+            (_, false) if field.signed => FixupKind::Abs32Signed,
+            (_, false) => FixupKind::Abs32,
+        };
+        let place = offset as u32 + u32::from(field.at);
+        self.pending.push(Pending {
+            offset: place,
+            mark: self.marks.len() as u32,
+            width: field.width,
+            kind,
+            value,
+            // The CPU counts from the end of the instruction, the relocation from the field.
+            tail: (len as u8) - field.at,
+            start: op.start,
+            end: op.end,
+        });
+        let at = place as usize;
+        self.out[at..at + field.width as usize].fill(0);
+    }
+
+    /// Whether the segment of memory operand `i` is what the CPU takes anyway.
+    fn is_default_segment(&self, i: usize, segment: u8) -> bool {
+        let op = &self.insn.ops[i];
+        // ss for addresses on bp or sp, ds for all others (SDM volume 1, table 3-5).
+        let stack = match op.addr {
+            16 => op.base == 5,
+            _ => op.base == 4 || op.base == 5,
+        };
+        segment == if stack { 3 } else { 4 }
+    }
+
+    /// ModRM, SIB and displacement of memory operand `i`.
+    #[inline]
+    fn address(&self, i: usize, bits: u8, shift: u8) -> Address {
+        let op = &self.insn.ops[i];
+        let symbolic = op.expr != 0;
+        if bits == 16 {
+            return self.address_16(op, shift);
+        }
+        let forced = self.insn.hints & (hint::DISP8 | hint::DISP32);
+        // 32-bit addresses wrap, so that 0xffffffff is -1.
+        let displacement = if bits == 32 { op.value as i32 as i64 } else { op.value };
+        let mut address = Address { modrm: 0, sib: None, displacement, width: 0, pc_relative: false };
+        if op.base == IP_REG {
+            address.modrm = 5;
+            address.width = 4;
+            address.pc_relative = symbolic;
+            return address;
+        }
+        if op.base == NO_REG {
+            address.width = 4;
+            if op.index == NO_REG && op.flags & Operand::FORCE_SIB == 0 {
+                if self.long() {
+                    // Without a SIB byte this would be %rip-relative (SDM volume 2, section 2.2.1.6).
+                    address.modrm = 4;
+                    address.sib = Some(0x25);
+                } else {
+                    address.modrm = 5;
+                }
+            } else {
+                let index = if op.index == NO_REG { 4 } else { op.index & 7 };
+                address.modrm = 4;
+                address.sib = Some(op.scale << 6 | index << 3 | 5);
+            }
+            return address;
+        }
+        let mode = if symbolic {
+            if forced & hint::DISP8 != 0 { 1 } else { 2 }
+        } else if forced & hint::DISP32 != 0 {
+            2
+        } else if displacement == 0 && op.base & 7 != 5 && forced == 0 {
+            0
+        } else {
+            let scaled = displacement >> shift;
+            if scaled << shift == displacement && scaled as i8 as i64 == scaled {
+                address.displacement = scaled;
+                1
+            } else {
+                2
+            }
+        };
+        address.width = [0, 1, 4][mode as usize];
+        if op.index == NO_REG && op.base & 7 != 4 && op.flags & Operand::FORCE_SIB == 0 {
+            address.modrm = mode << 6 | op.base & 7;
+        } else {
+            let index = if op.index == NO_REG { 4 } else { op.index & 7 };
+            address.modrm = mode << 6 | 4;
+            address.sib = Some(op.scale << 6 | index << 3 | op.base & 7);
+        }
+        address
+    }
+
+    /// 16-bit addresses (SDM volume 2, table 2-1).
+    fn address_16(&self, op: &Operand, shift: u8) -> Address {
+        let displacement = op.value as i16 as i64;
+        let mut address = Address { modrm: 0, sib: None, displacement, width: 0, pc_relative: false };
+        if op.base == NO_REG {
+            address.modrm = 6;
+            address.width = 2;
+            return address;
+        }
+        let rm = match (op.base, op.index) {
+            (3, 6) => 0,
+            (3, 7) => 1,
+            (5, 6) => 2,
+            (5, 7) => 3,
+            (6, _) => 4,
+            (7, _) => 5,
+            (5, _) => 6,
+            _ => 7,
+        };
+        let forced = self.insn.hints & (hint::DISP8 | hint::DISP16);
+        let scaled = displacement >> shift;
+        let mode = if op.expr != 0 {
+            if forced & hint::DISP8 != 0 { 1 } else { 2 }
+        } else if forced & hint::DISP16 != 0 {
+            2
+        } else if displacement == 0 && rm != 6 && forced == 0 {
+            0
+        } else if scaled << shift == displacement && scaled as i8 as i64 == scaled {
+            address.displacement = scaled;
+            1
+        } else {
+            2
+        };
+        address.width = mode;
+        address.modrm = mode << 6 | rm;
+        address
+    }
+
+    /// Checks that the instruction can carry the prefix words before it.
+    fn check_prefixes(&mut self, form: &'static Form, mandatory: u8, need_data: bool) -> Result<(), Failed> {
+        let prefixes = self.insn.prefixes;
+        let memory_destination = self.insn.ops[..self.insn.count].iter().any(Operand::is_memory);
+        let problem = if prefixes.lock && !(form.flags & Form::LOCK != 0 && memory_destination) {
+            "`lock` needs a lockable instruction with a memory destination"
+        } else if prefixes.rep != 0 && mandatory > 0x66 {
+            "the opcode contains a prefix of this kind already"
+        } else if prefixes.data && (need_data || mandatory == 0x66) {
+            "the operand size brings the 66 prefix already"
+        } else if form.enc >= Encoding::Vex && (prefixes.lock || prefixes.rep != 0 || prefixes.data || prefixes.rex != 0) {
+            "VEX, XOP and EVEX instructions take no such prefix"
+        } else {
+            ""
+        };
+        if problem.is_empty() {
+            return Ok(());
+        }
+        let span = self.insn.start as usize..self.insn.name.start as usize;
+        self.report(Diagnostic::error(ErrorKind::Prefix, span, "the instruction cannot carry this prefix").label(problem));
+        Err(Failed)
+    }
+
+    pub(crate) fn statement_span(&self) -> std::ops::Range<usize> {
+        self.insn.start as usize..self.cur.pos
+    }
+
+    #[cold]
+    fn high_byte_with_rex(&mut self) -> Result<(), Failed> {
+        let span = self
+            .insn
+            .ops[..self.insn.count]
+            .iter()
+            .find(|op| op.reg_flags & Register::HIGH != 0)
+            .map_or(self.statement_span(), Operand::span);
+        self.report(
+            Diagnostic::error(ErrorKind::Unencodable, span, "%ah, %ch, %dh and %bh cannot be used in an instruction with a REX prefix")
+                .label("beside a REX prefix this number means another register")
+                .note("a REX prefix comes from 64-bit operand size, %r8 to %r15, %spl, %bpl, %sil or %dil"),
+        );
+        Err(Failed)
+    }
+
+    #[cold]
+    fn string_destination_segment(&mut self, i: usize) -> Result<(), Failed> {
+        let span = self.insn.ops[i].span();
+        self.report(Diagnostic::error(ErrorKind::Addressing, span, "the destination of a string instruction is in %es").label("only %es"));
+        Err(Failed)
+    }
+
+    #[cold]
+    fn string_address_mismatch(&mut self) -> Result<(), Failed> {
+        let span = self.statement_span();
+        self.report(Diagnostic::error(ErrorKind::Addressing, span, "both addresses of a string instruction must have the same width"));
+        Err(Failed)
+    }
+
+    #[cold]
+    fn register_address_mismatch(&mut self) -> Result<(), Failed> {
+        let span = self.statement_span();
+        self.report(Diagnostic::error(
+            ErrorKind::Addressing,
+            span,
+            "the register operand is an address and must be as wide as the memory operand's address",
+        ));
+        Err(Failed)
+    }
+}

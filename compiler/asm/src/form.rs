@@ -1,0 +1,112 @@
+//! The record that describes one encoding of one instruction.
+//!
+//! This file is shared with the table generator.
+
+/// How the opcode is wrapped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub(crate) enum Encoding {
+    /// Prefixes, escape bytes, opcode.
+    Legacy,
+    /// 0F 0F, with the opcode behind the operands (AMD 3DNow! manual, section 1.2).
+    D3now,
+    /// C4 or C5.
+    Vex,
+    /// 8F (AMD64 manual volume 6).
+    Xop,
+    /// 62.
+    Evex,
+}
+
+/// One encoding of an instruction: everything that is needed to match operands against it and to write its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Form {
+    /// Operand kinds in Intel order (see `kinds.rs`), zero-filled.
+    pub(crate) ops: [u8; 5],
+    /// Opcode byte.
+    pub(crate) opcode: u8,
+    /// ModRM byte or second opcode byte that is part of the opcode, when [`Form::TWO`] is set.
+    pub(crate) second: u8,
+    /// ModRM.reg when it extends the opcode, else 0xff.
+    pub(crate) group: u8,
+    /// ModRM.rm when it extends the opcode, else 0xff.
+    pub(crate) rm_group: u8,
+    /// 0 none, 1 0F, 2 0F38, 3 0F3A, 5 and 6 the EVEX maps, 8 to 10 the XOP maps.
+    pub(crate) map: u8,
+    /// Mandatory prefix: 0 none, 1 66, 2 F3, 3 F2 (the VEX.pp encoding).
+    pub(crate) pp: u8,
+    /// Vector length bits of VEX/EVEX/XOP.
+    pub(crate) ll: u8,
+    /// Operand size (16, 32, 64) that the prefixes must bring about; 0 where it does not matter.
+    pub(crate) osz: u8,
+    /// Address size (16, 32, 64) that the prefixes must bring about; 0 where it does not matter.
+    pub(crate) asz: u8,
+    /// Bytes of the memory operand; 0 unknown or irrelevant.
+    pub(crate) mem: u16,
+    /// Element size of a broadcast in bytes; 0 no broadcast.
+    pub(crate) bcast: u8,
+    /// log2 of the disp8 scale of EVEX.
+    pub(crate) disp8: u8,
+    /// How the opcode is wrapped.
+    pub(crate) enc: Encoding,
+    /// The number of iced's `Code`.
+    pub(crate) code: u16,
+    /// See the constants.
+    pub(crate) flags: u32,
+}
+
+impl Form {
+    /// VEX.W/EVEX.W/XOP.W.
+    pub(crate) const W: u32 = 1;
+    /// The opcode has a second byte.
+    pub(crate) const TWO: u32 = 1 << 1;
+    /// 64-bit operand size is the default: no REX.W.
+    pub(crate) const D64: u32 = 1 << 2;
+    /// A 9B byte (FWAIT) comes first.
+    pub(crate) const FWAIT: u32 = 1 << 3;
+    /// Takes an opmask.
+    pub(crate) const MASK: u32 = 1 << 4;
+    /// Must have an opmask.
+    pub(crate) const NEED_MASK: u32 = 1 << 5;
+    /// Takes {z}.
+    pub(crate) const ZERO: u32 = 1 << 6;
+    /// Takes {rn-sae} and the like on its register form.
+    pub(crate) const ER: u32 = 1 << 7;
+    /// Takes {sae} on its register form.
+    pub(crate) const SAE: u32 = 1 << 8;
+    /// Takes `lock` when the destination is memory.
+    pub(crate) const LOCK: u32 = 1 << 9;
+    /// Takes `rep`.
+    pub(crate) const REP: u32 = 1 << 10;
+    /// Takes `repne`.
+    pub(crate) const REPNE: u32 = 1 << 11;
+    /// Takes `xacquire`.
+    pub(crate) const XACQUIRE: u32 = 1 << 12;
+    /// Takes `xrelease`.
+    pub(crate) const XRELEASE: u32 = 1 << 13;
+    /// Takes `bnd`.
+    pub(crate) const BND: u32 = 1 << 14;
+    /// Takes `notrack`.
+    pub(crate) const NOTRACK: u32 = 1 << 15;
+    /// Chosen only under `{vex}` or `{vex3}`: GNU as prefers the EVEX form.
+    pub(crate) const WANT_VEX: u32 = 1 << 16;
+    /// Takes `xrelease` without `lock` (`mov` to memory), or `xacquire` too (`xchg`).
+    pub(crate) const HLE_NOLOCK: u32 = 1 << 17;
+    /// Has a ModRM byte.
+    pub(crate) const MODRM: u32 = 1 << 18;
+    /// The first two operands may change places to get the 2-byte VEX prefix: the partner form follows in the list.
+    pub(crate) const SWAP: u32 = 1 << 19;
+    /// The `{load}` direction of a pair that differs only in direction.
+    pub(crate) const LOAD: u32 = 1 << 20;
+    /// The `{store}` direction of such a pair.
+    pub(crate) const STORE: u32 = 1 << 21;
+    /// The destination and index must be distinct (gathers), GNU as warns.
+    pub(crate) const GATHER: u32 = 1 << 22;
+    /// The destination must differ from the sources (complex FP16 multiplication), GNU as refuses.
+    pub(crate) const UNIQUE_DEST: u32 = 1 << 23;
+    /// RIP-relative addressing is refused (MPX `bndldx`, AMX).
+    pub(crate) const NO_RIP: u32 = 1 << 24;
+    /// 16-bit addressing is refused.
+    pub(crate) const NO_ADDR16: u32 = 1 << 25;
+    /// The register operand in ModRM.reg sets the address size (`enqcmd`, `movdir64b`, `umonitor`).
+    pub(crate) const REG_ADDR: u32 = 1 << 26;
+}

@@ -1,0 +1,221 @@
+//! Characters, numbers and the cursor over the text.
+
+/// Character classes.
+pub(crate) const ALPHA: u8 = 1;
+pub(crate) const DIGIT: u8 = 2;
+pub(crate) const SPACE: u8 = 4;
+/// Letters, digits, `_ . $` and everything outside ASCII: what a symbol is made of.
+pub(crate) const WORD: u8 = 8;
+/// Newline, `;`.
+pub(crate) const END: u8 = 16;
+
+pub(crate) static CLASS: [u8; 256] = {
+    let mut table = [0u8; 256];
+    let mut i = 0;
+    while i < 256 {
+        let byte = i as u8;
+        table[i] = if byte.is_ascii_alphabetic() {
+            ALPHA | WORD
+        } else if byte.is_ascii_digit() {
+            DIGIT | WORD
+        } else if byte == b' ' || byte == b'\t' || byte == b'\r' || byte == 0x0c {
+            SPACE
+        } else if byte == b'_' || byte == b'.' || byte == b'$' || byte >= 0x80 {
+            WORD
+        } else if byte == b'\n' || byte == b';' {
+            END
+        } else {
+            0
+        };
+        i += 1;
+    }
+    table
+};
+
+/// A position in the text.
+#[derive(Clone, Copy)]
+pub(crate) struct Cursor<'t> {
+    pub(crate) text: &'t [u8],
+    pub(crate) pos: usize,
+}
+
+impl<'t> Cursor<'t> {
+    /// The byte here; 0 at the end of the text.
+    #[inline]
+    pub(crate) fn peek(&self) -> u8 {
+        self.text.get(self.pos).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    pub(crate) fn peek_at(&self, ahead: usize) -> u8 {
+        self.text.get(self.pos + ahead).copied().unwrap_or(0)
+    }
+
+    /// Skips blanks and `/* */`.
+    #[inline]
+    pub(crate) fn space(&mut self) {
+        while CLASS[self.peek() as usize] & SPACE != 0 {
+            self.pos += 1;
+        }
+        if self.peek() == b'/' && self.peek_at(1) == b'*' {
+            self.comment();
+        }
+    }
+
+    #[cold]
+    fn comment(&mut self) {
+        while self.peek() == b'/' && self.peek_at(1) == b'*' {
+            self.pos += 2;
+            while self.pos < self.text.len() && !(self.peek() == b'*' && self.peek_at(1) == b'/') {
+                self.pos += 1;
+            }
+            self.pos = (self.pos + 2).min(self.text.len());
+            while CLASS[self.peek() as usize] & SPACE != 0 {
+                self.pos += 1;
+            }
+        }
+    }
+
+    /// Whether the statement ends here.
+    #[inline]
+    pub(crate) fn at_end(&self) -> bool {
+        self.pos >= self.text.len() || CLASS[self.text[self.pos] as usize] & END != 0 || self.text[self.pos] == b'#'
+    }
+
+    /// Takes `byte` if it is next.
+    #[inline]
+    pub(crate) fn eat(&mut self, byte: u8) -> bool {
+        if self.pos < self.text.len() && self.text[self.pos] == byte {
+            self.pos += 1;
+            true
+        } else {
+            false
+        }
+    }
+
+    /// Moves behind the statement: to its separator or comment, with strings and `/* */` respected.
+    pub(crate) fn skip_statement(&mut self) {
+        while self.pos < self.text.len() {
+            let byte = self.text[self.pos];
+            if CLASS[byte as usize] & END != 0 || byte == b'#' {
+                return;
+            }
+            if byte == b'"' {
+                self.pos += 1;
+                while self.pos < self.text.len() && self.text[self.pos] != b'"' && self.text[self.pos] != b'\n' {
+                    self.pos += 1 + (self.text[self.pos] == b'\\') as usize;
+                }
+            } else if byte == b'\'' && self.peek_at(1) != b'\n' && self.pos + 1 < self.text.len() {
+                // 'c or '\c; the closing quote is optional and harmless.
+                self.pos += if self.peek_at(1) == b'\\' { 2 } else { 1 };
+            } else if byte == b'/' && self.peek_at(1) == b'*' {
+                self.comment();
+                continue;
+            }
+            self.pos += 1;
+        }
+        self.pos = self.text.len();
+    }
+
+    /// The word here, moved behind it.
+    #[inline]
+    pub(crate) fn word(&mut self) -> &'t [u8] {
+        let start = self.pos;
+        while CLASS[self.peek() as usize] & WORD != 0 {
+            self.pos += 1;
+        }
+        &self.text[start..self.pos]
+    }
+
+    /// The word here as a lower-case key, moved behind it; `None` if it is too long for one (then the cursor is
+    /// behind it, too).
+    #[inline]
+    pub(crate) fn word_key(&mut self) -> Option<[u64; 3]> {
+        let mut key = [0u64; 3];
+        let mut n = 0usize;
+        let mut word = 0u64;
+        loop {
+            let byte = self.peek();
+            let class = CLASS[byte as usize];
+            if class & WORD == 0 {
+                break;
+            }
+            let lower = if class & ALPHA != 0 { byte | 0x20 } else { byte };
+            word |= u64::from(lower) << (n % 8 * 8);
+            n += 1;
+            self.pos += 1;
+            if n % 8 == 0 {
+                if n > 24 {
+                    self.word();
+                    return None;
+                }
+                key[n / 8 - 1] = word;
+                word = 0;
+            }
+        }
+        if n % 8 != 0 {
+            if n > 24 {
+                return None;
+            }
+            key[n / 8] = word;
+        }
+        Some(key)
+    }
+
+    /// Up to eight lower-case bytes of a register name, moved behind it.
+    #[inline]
+    pub(crate) fn register_key(&mut self) -> u64 {
+        let mut key = 0u64;
+        let mut shift = 0;
+        loop {
+            let byte = self.peek();
+            if CLASS[byte as usize] & (ALPHA | DIGIT) == 0 {
+                return key;
+            }
+            if shift == 64 {
+                self.word();
+                return u64::MAX;
+            }
+            key |= u64::from(byte | 0x20) << shift;
+            shift += 8;
+            self.pos += 1;
+        }
+    }
+}
+
+/// Reads a number; the cursor is on its first digit. The value wraps at 128 bits.
+///
+/// `0x`, `0b`, leading `0` for octal, and C's `U` and `L` behind it, which kernel headers leave in asm.
+pub(crate) fn number(cursor: &mut Cursor<'_>) -> Option<u128> {
+    let first = cursor.peek();
+    let (radix, skip) = match (first, cursor.peek_at(1) | 0x20) {
+        (b'0', b'x') => (16, 2),
+        (b'0', b'b') if matches!(cursor.peek_at(2), b'0' | b'1') => (2, 2),
+        (b'0', _) => (8, 0),
+        _ => (10, 0),
+    };
+    cursor.pos += skip;
+    let start = cursor.pos;
+    let mut value = 0u128;
+    loop {
+        let byte = cursor.peek();
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' if radix == 16 => byte - b'a' + 10,
+            b'A'..=b'F' if radix == 16 => byte - b'A' + 10,
+            _ => break,
+        };
+        if u32::from(digit) >= radix {
+            return None;
+        }
+        value = value.wrapping_mul(u128::from(radix)).wrapping_add(u128::from(digit));
+        cursor.pos += 1;
+    }
+    if cursor.pos == start {
+        return None;
+    }
+    while matches!(cursor.peek(), b'u' | b'U' | b'l' | b'L') {
+        cursor.pos += 1;
+    }
+    Some(value)
+}

@@ -1,0 +1,139 @@
+//! Symbols of a block: labels, numeric labels, `.set`, and names that stay undefined.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// A place in the unrelaxed output: byte offset and the number of variable-length marks before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Place {
+    pub(crate) offset: u32,
+    pub(crate) mark: u32,
+}
+
+/// What a symbol stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Definition {
+    Undefined,
+    Label(Place),
+    Constant(i64),
+    /// `.set name, expression` with a value known only at the end: index into the values.
+    Value(u32),
+}
+
+/// One symbol.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Symbol<'t> {
+    pub(crate) name: &'t str,
+    pub(crate) definition: Definition,
+    /// First mention.
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+/// A value of the form `add - sub + constant`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Value {
+    /// Symbol number + 1, or 0.
+    pub(crate) add: u32,
+    pub(crate) sub: u32,
+    pub(crate) constant: i64,
+    /// `@GOTPCREL` and the like; 0 for none.
+    pub(crate) modifier: u8,
+}
+
+impl Value {
+    pub(crate) fn constant(constant: i64) -> Self {
+        Self { constant, ..Self::default() }
+    }
+
+    pub(crate) fn is_constant(&self) -> bool {
+        self.add == 0 && self.sub == 0 && self.modifier == 0
+    }
+}
+
+/// FxHash (rustc's hasher): names are short and come from the user's own text, so a keyed hash buys nothing.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0u8; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.0 = (self.0.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x517c_c1b7_2722_0a95);
+        }
+    }
+}
+
+/// The symbols of one block.
+#[derive(Default)]
+pub(crate) struct Symbols<'t> {
+    pub(crate) all: Vec<Symbol<'t>>,
+    by_name: HashMap<&'t str, u32, BuildHasherDefault<NameHasher>>,
+    /// For each numeric label: the symbol of its last definition + 1, and of the next one + 1 if referred to already.
+    numeric: HashMap<u64, (u32, u32), BuildHasherDefault<NameHasher>>,
+}
+
+impl<'t> Symbols<'t> {
+    /// Number of the symbol called `name`, made on first mention.
+    pub(crate) fn mention(&mut self, name: &'t str, start: usize) -> u32 {
+        if let Some(&index) = self.by_name.get(name) {
+            return index;
+        }
+        let index = self.push(name, Definition::Undefined, start, start + name.len());
+        self.by_name.insert(name, index);
+        index
+    }
+
+    fn push(&mut self, name: &'t str, definition: Definition, start: usize, end: usize) -> u32 {
+        self.all.push(Symbol { name, definition, start: start as u32, end: end as u32 });
+        self.all.len() as u32 - 1
+    }
+
+    /// An unnamed label, for `.` and the like.
+    pub(crate) fn anonymous(&mut self, place: Place) -> u32 {
+        self.push("", Definition::Label(place), 0, 0)
+    }
+
+    /// `5b`: the last definition.
+    pub(crate) fn backward(&mut self, number: u64) -> Option<u32> {
+        self.numeric.get(&number).and_then(|&(last, _)| last.checked_sub(1))
+    }
+
+    /// `5f`: the next definition.
+    pub(crate) fn forward(&mut self, number: u64, name: &'t str, start: usize) -> u32 {
+        let next = self.numeric.get(&number).map_or(0, |&(_, next)| next);
+        if next != 0 {
+            return next - 1;
+        }
+        let index = self.push(name, Definition::Undefined, start, start + name.len());
+        self.numeric.entry(number).or_default().1 = index + 1;
+        index
+    }
+
+    /// `5:`.
+    pub(crate) fn define_numeric(&mut self, number: u64, name: &'t str, start: usize, place: Place) {
+        let (_, next) = self.numeric.get(&number).copied().unwrap_or_default();
+        let index = if next != 0 {
+            self.all[next as usize - 1].definition = Definition::Label(place);
+            next
+        } else {
+            self.push(name, Definition::Label(place), start, start + name.len()) + 1
+        };
+        self.numeric.insert(number, (index, 0));
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.all.clear();
+        self.by_name.clear();
+        self.numeric.clear();
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+}
