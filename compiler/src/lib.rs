@@ -10,4 +10,7 @@ pub mod diagnostics;
 pub mod emit;
 pub mod model;
 pub mod output;
+pub mod resolve;
 pub mod source;
+mod suggest;
+pub mod syntax;

@@ -106,6 +106,8 @@ pub struct Op<R> {
     pub preserves: Preserves,
     /// `allow(PVnnnn, "reason")`.
     pub allows: Vec<Allow>,
+    /// Whether a row or clause was dropped after an error: a phase says nothing that may only follow from the gap.
+    pub damaged: bool,
     /// The contract on each arch that the op exists on, in the set's order.
     pub contracts: Vec<Contract<R>>,
 }
@@ -481,20 +483,35 @@ impl<R> Op<R> {
             default,
             preserves,
             allows,
+            damaged,
             contracts: old,
         } = self;
-        let op = Op { name, span, docs, params, returns, partial, live, nocall, default, preserves, allows, contracts };
+        let op = Op {
+            name,
+            span,
+            docs,
+            params,
+            returns,
+            partial,
+            live,
+            nocall,
+            default,
+            preserves,
+            allows,
+            damaged,
+            contracts,
+        };
         (op, old)
     }
 }
 
 impl<R> Contract<R> {
-    fn take_rows(self) -> (Contract<()>, Vec<R>) {
+    pub(crate) fn take_rows(self) -> (Contract<()>, Vec<R>) {
         let Self { arch, params, results, sites, clobbers, rows } = self;
         (Contract { arch, params, results, sites, clobbers, rows: Vec::new() }, rows)
     }
 
-    fn take_rows_with<S>(self, rows: Vec<S>) -> Contract<S> {
+    pub(crate) fn take_rows_with<S>(self, rows: Vec<S>) -> Contract<S> {
         let Self { arch, params, results, sites, clobbers, .. } = self;
         Contract { arch, params, results, sites, clobbers, rows }
     }

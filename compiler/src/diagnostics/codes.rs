@@ -1,7 +1,7 @@
 //! The codes of findings: one line each. A code, once released, keeps its meaning.
 //!
-//! 01xx text and structure, 02xx names and contracts, 03xx assembly, 04xx size, 05xx clobbers, 06xx conditions and
-//! features.
+//! 01xx text and structure, 02xx names and contracts, 03xx assembly, 04xx size, 05xx effects against the contract,
+//! 06xx conditions and features, 07xx control flow and modes.
 
 use super::Severity::{self, Error, Warning};
 
@@ -56,6 +56,7 @@ codes! {
     LIMIT              = 0103, Error,   "a limit of size, depth or number is exceeded";
     INCLUDE            = 0104, Error,   "an included file cannot be used";
     EMPTY              = 0105, Error,   "the file defines no patch set";
+    READ               = 0106, Error,   "the root file cannot be read";
 
     UNKNOWN_NAME       = 0201, Error,   "a name that nothing defines";
     DUPLICATE          = 0202, Error,   "a name or clause that stands twice";
@@ -65,6 +66,8 @@ codes! {
     CONTRACT           = 0206, Error,   "clauses of an op contradict each other";
     BYTE_GROUPS        = 0207, Error,   "the byte groups do not match the arches of the row";
     UNUSED_FEATURE     = 0208, Warning, "a declared feature that no condition uses";
+    UNUSED_ALLOW       = 0209, Warning, "an `allow` that silences nothing";
+    ROLE               = 0210, Error,   "a role in asm that names no operand";
 
     ASSEMBLE           = 0301, Error,   "the assembler refuses the text";
     ASSEMBLER_WARNING  = 0302, Error,   "GNU as accepts the text with a warning only";
@@ -79,8 +82,21 @@ codes! {
     UNDECLARED_MEMORY  = 0503, Error,   "memory is touched and not declared";
     NEEDLESS_CLOBBER   = 0504, Warning, "a clobber that no row needs";
     STACK_POINTER      = 0505, Error,   "a row changes the stack pointer for good";
+    UNDEFINED_READ     = 0506, Error,   "a register or flag is read that holds nothing to rely on";
+    MISSING_RESULT     = 0507, Error,   "a row leaves a result unset";
+    STACK_USE          = 0508, Error,   "a row uses stack memory that is not its own";
+    BROKEN_PROMISE     = 0509, Error,   "a row changes what its op promises to keep";
 
     UNREACHABLE_ROW    = 0601, Error,   "an earlier row always hides this one";
     NO_FALLBACK        = 0602, Error,   "no row is left when every condition is false";
     MISSING_FEATURE    = 0603, Error,   "an instruction needs a CPU feature that nothing guarantees";
+    CONSTANT_CONDITION = 0604, Warning, "a condition that always holds";
+
+    BRANCH             = 0701, Error,   "a branch leaves the patchlet or misses an instruction";
+    RETURN             = 0702, Error,   "a return in a patchlet that is inlined";
+    FALLS_OUT          = 0703, Error,   "control falls out of a row that must not come back";
+    POSITION           = 0704, Error,   "an address depends on where the bytes stand";
+    MODES              = 0705, Error,   "the same bytes mean something else on another arch";
+    NOT_CODE           = 0706, Error,   "control reaches bytes that are no instruction";
+    LIVE               = 0707, Error,   "a row of a live op is not one instruction";
 }

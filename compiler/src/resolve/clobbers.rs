@@ -1,0 +1,157 @@
+//! The `clobbers` clause.
+
+use super::registers;
+use super::signature::{forbidden, no_register};
+use super::{Context, sites};
+use crate::arch::{Arch, register_name};
+use crate::diagnostics::{Code, Diagnostic};
+use crate::model::{Clobber, ClobberItem, Clobbers};
+use crate::source::Span;
+use crate::suggest::nearest;
+use crate::syntax::ast::{Group, Word};
+use iced_x86::RflagsBits;
+
+/// The clobbers that are not registers.
+const WORDS: [(&str, Clobber); 8] = [
+    ("flags", Clobber::Flags),
+    ("memory", Clobber::Memory),
+    ("barrier", Clobber::Barrier),
+    ("caller_saved", Clobber::CallerSaved),
+    ("if", Clobber::SystemFlag(RflagsBits::IF)),
+    ("df", Clobber::SystemFlag(RflagsBits::DF)),
+    ("ac", Clobber::SystemFlag(RflagsBits::AC)),
+    ("uif", Clobber::SystemFlag(RflagsBits::UIF)),
+];
+
+/// The flags that `flags` stands for.
+const ARITHMETIC: [&str; 6] = ["of", "sf", "zf", "af", "pf", "cf"];
+
+/// The clobbers on each arch, and whether all of the clause made sense.
+pub(super) fn resolve(
+    context: &mut Context<'_>,
+    groups: &[Group<Word>],
+    arches: &[Arch],
+    clause: Span,
+    of: &str,
+) -> (Vec<(Arch, Clobbers)>, bool) {
+    let mut list: Vec<(Arch, Clobbers)> =
+        arches.iter().map(|&arch| (arch, Clobbers { span: Some(clause), ..Clobbers::default() })).collect();
+    let mut good = true;
+    let single = groups.iter().map(|group| group.items.len()).sum::<usize>() == 1;
+    for group in groups {
+        let Some(of_group) = sites::group_arches(context, &group.arches, arches, of) else {
+            good = false;
+            continue;
+        };
+        for word in &group.items {
+            if word.text == "none" {
+                if !single {
+                    good = false;
+                    context.report(
+                        Diagnostic::new(Code::CONTRACT, word.span, "`none` stands beside other clobbers")
+                            .help("`clobbers none` says that a site destroys nothing: it stands alone"),
+                    );
+                }
+                continue;
+            }
+            for (arch, clobbers) in list.iter_mut().filter(|(arch, _)| of_group.contains(arch)) {
+                match item(word, *arch, arches, group) {
+                    Ok(what) => good &= add(context, clobbers, ClobberItem { what, span: word.span }, *arch),
+                    Err(found) => {
+                        good = false;
+                        context.report(*found);
+                    }
+                }
+            }
+        }
+    }
+    (list, good)
+}
+
+/// What a word names on `arch`.
+fn item(word: &Word, arch: Arch, arches: &[Arch], group: &Group<Word>) -> Result<Clobber, Box<Diagnostic>> {
+    let name = word.text.as_str();
+    if let Some((_, what)) = WORDS.iter().find(|(known, _)| *known == name) {
+        return Ok(*what);
+    }
+    if ARITHMETIC.contains(&name) {
+        return Err(Box::new(
+            Diagnostic::new(Code::UNKNOWN_NAME, word.span, format!("`{name}` is not a clobber of its own"))
+                .note("compilers treat OF, SF, ZF, AF, PF and CF as one")
+                .fix("write `flags`", word.span, "flags"),
+        ));
+    }
+    let register = registers::find(name, arch).map_err(|problem| {
+        if problem == registers::NoRegister::Unknown {
+            return unknown(word, arch);
+        }
+        let found = no_register(word, arch, problem, Code::CONTRACT);
+        let elsewhere = arches.iter().find(|&&other| other != arch && registers::find(name, other).is_ok());
+        Box::new(match elsewhere {
+            Some(other) if group.arches.is_empty() && found.fix.is_none() => {
+                found.help(format!("say for which arch it is meant: `{}: {name}`", other.name()))
+            }
+            _ => found,
+        })
+    })?;
+    let whole = registers::full(register, arch);
+    if forbidden(whole) {
+        let whole = register_name(whole);
+        return Err(Box::new(
+            Diagnostic::new(Code::CONTRACT, word.span, format!("{whole} cannot be clobbered"))
+                .label("the code around a site finds its stack and its variables with it"),
+        ));
+    }
+    Ok(if register.is_gpr() { Clobber::Register(whole) } else { Clobber::Other(whole) })
+}
+
+fn unknown(word: &Word, arch: Arch) -> Box<Diagnostic> {
+    let table = arch.table();
+    let registers: Vec<String> =
+        table.caller_saved.iter().chain(&table.callee_saved).map(|&register| register_name(register)).collect();
+    let known = WORDS.iter().map(|(name, _)| *name).chain(["none"]).chain(registers.iter().map(String::as_str));
+    let found =
+        Diagnostic::new(Code::UNKNOWN_NAME, word.span, format!("no register or effect is called `{}`", word.text));
+    let near = match word.text.as_str() {
+        "cc" | "eflags" | "rflags" => Some("flags"),
+        "mem" => Some("memory"),
+        "all" | "call" | "volatile" => Some("caller_saved"),
+        other => nearest(other, known),
+    };
+    Box::new(match near {
+        Some(near) => found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), word.span, near),
+        None => found.note(
+            "a clobber is a register, `flags`, `if`, `df`, `ac`, `memory`, `barrier`, `caller_saved`, or `none` alone",
+        ),
+    })
+}
+
+/// Adds an item unless what it says was said before.
+fn add(context: &mut Context<'_>, clobbers: &mut Clobbers, new: ClobberItem, arch: Arch) -> bool {
+    let volatile = |item: &ClobberItem| match item.what {
+        Clobber::Register(register) => arch.table().caller_saved.contains(&register),
+        Clobber::Flags => true,
+        _ => false,
+    };
+    let double = clobbers.items.iter().find(|old| {
+        old.what == new.what
+            || old.what == Clobber::CallerSaved && volatile(&new)
+            || new.what == Clobber::CallerSaved && volatile(old)
+    });
+    if let Some(first) = double {
+        let text = context.sources.text(new.span);
+        let same = first.what == new.what;
+        let message = match same {
+            true => format!("`{text}` is declared twice"),
+            false => format!("`{text}` says again what `{}` says", context.sources.text(first.span)),
+        };
+        context.report(
+            Diagnostic::new(Code::DUPLICATE, new.span, message)
+                .also(first.span, "declared here")
+                .help("drop one of them"),
+        );
+        return false;
+    }
+    clobbers.items.push(new);
+    true
+}

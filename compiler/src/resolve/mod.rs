@@ -1,0 +1,114 @@
+//! Ast to [`Resolved`]: names looked up, contracts worked out for each arch, conditions in normal form, roles replaced
+//! by registers.
+//!
+//! A mistake poisons what it stands in and nothing else. An op that lost part of its contract is dropped; one that lost
+//! a row or clause is marked, so that later phases keep silent about what may only follow from the gap.
+
+mod allow;
+mod asm;
+mod bytes;
+mod clobbers;
+mod condition;
+mod coverage;
+mod features;
+mod names;
+mod op;
+mod registers;
+mod rows;
+mod set;
+mod signature;
+mod sites;
+
+pub use allow::apply_allows;
+
+use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+use crate::model::Resolved;
+use crate::source::{SourceMap, Span};
+use crate::syntax::Ast;
+use crate::syntax::ast::Item;
+use std::collections::BTreeSet;
+
+/// The most ops of a set: their ids are 16 bits, and the last is kept free.
+pub const MAX_OPS: usize = 65534;
+
+/// Resolves a patch set; `None` if the file names none. There may be errors in either case.
+#[must_use]
+pub fn resolve(ast: &Ast, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Option<Resolved> {
+    let mut context = Context { sources, diagnostics, reported: BTreeSet::new() };
+    let set = set::resolve(&mut context, ast);
+    let mut features = features::Features::default();
+    for item in &ast.items {
+        if let Item::Feature(feature) = item {
+            features.declare(&mut context, feature);
+        }
+    }
+    // Conditions are read in the order of the source, so that the indices of features do not depend on anything else.
+    let mut drafts = Vec::new();
+    let mut names = names::OpNames::default();
+    let mut damaged = false;
+    for item in &ast.items {
+        match item {
+            Item::Feature(feature) => features.number_declared(&mut context, &feature.name),
+            Item::Op(op) => {
+                let good_name = names.add(&mut context, &op.name);
+                if drafts.len() >= MAX_OPS {
+                    context.limit(op.name.span, format!("a patch set has at most {MAX_OPS} ops"));
+                    damaged = true;
+                    break;
+                }
+                let draft = op::resolve(&mut context, &set, op, &mut features);
+                damaged |= draft.is_none();
+                drafts.extend(draft.filter(|_| good_name));
+            }
+            Item::Bad(name) => {
+                damaged = true;
+                if let Some(name) = name {
+                    names.add(&mut context, name);
+                }
+            }
+            Item::Patchset(_) => {}
+        }
+    }
+    names.check_derived(&mut context);
+    // What could not be read may have used any feature.
+    if !damaged && !drafts.iter().any(|op| op.damaged) {
+        features.report_unused(&mut context);
+    }
+    let world = coverage::World::new(features.implications(), features.mask(&set.set.baseline));
+    let mut identity = rows::Identity::default();
+    for op in &mut drafts {
+        rows::check(&mut context, op, &world);
+        identity.add(&mut context, op);
+    }
+    set.named.then(|| Resolved { set: set.set, features: features.into_list(), ops: drafts })
+}
+
+/// What every part of the phase needs.
+struct Context<'a> {
+    sources: &'a SourceMap,
+    diagnostics: &'a mut Diagnostics,
+    /// What was reported where: a mistake is one finding, on however many arches it shows.
+    reported: BTreeSet<(Code, Span)>,
+}
+
+impl Context<'_> {
+    fn report(&mut self, diagnostic: Diagnostic) {
+        if self.reported.insert((diagnostic.code, diagnostic.primary.span)) {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    fn limit(&mut self, span: Span, message: String) {
+        self.report(Diagnostic::new(Code::LIMIT, span, message));
+    }
+}
+
+/// "`a`, `b` and `c`".
+fn quoted<S: AsRef<str>>(names: &[S]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{}`", name.as_ref())).collect();
+    match quoted.split_last() {
+        None => String::new(),
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}

@@ -1,0 +1,214 @@
+//! The `patchset` block.
+
+use super::{Context, names, quoted, sites};
+use crate::arch::{Arch, feature, levels};
+use crate::diagnostics::{Code, Diagnostic};
+use crate::model::{Abi, Set, Site};
+use crate::suggest::nearest;
+use crate::syntax::Ast;
+use crate::syntax::ast::{Item, Patchset, SetClause, SetClauseKind, Word};
+use std::collections::BTreeSet;
+
+/// The set's block, and what ops take from it.
+pub(super) struct SetDefaults {
+    pub(super) set: Set,
+    /// The kinds of site of an op that names none, by arch in the order of `set.arches`.
+    pub(super) sites: Vec<(Arch, Vec<Site>)>,
+    /// Whether there is a block with a name: otherwise nothing can be emitted.
+    pub(super) named: bool,
+}
+
+/// Resolves the first `patchset` block; the others are reported.
+pub(super) fn resolve(context: &mut Context<'_>, ast: &Ast) -> SetDefaults {
+    let mut blocks = ast.items.iter().filter_map(|item| match item {
+        Item::Patchset(block) => Some(block),
+        _ => None,
+    });
+    let first = blocks.next();
+    if let Some(first) = first {
+        for second in blocks {
+            context.report(
+                Diagnostic::new(Code::DUPLICATE, second.name.span, "a file defines one patch set")
+                    .label("a second `patchset` block")
+                    .also(first.name.span, "the first"),
+            );
+        }
+    } else if !context.diagnostics.has_errors() {
+        context.report(
+            Diagnostic::new(Code::EMPTY, ast.start, "the file defines no patch set")
+                .help("begin it with `patchset NAME { arch x86_64 }`"),
+        );
+    }
+    let mut set = Set {
+        name: String::new(),
+        docs: ast.docs.clone(),
+        arches: Vec::new(),
+        abi: Abi::Kernel,
+        syntax: pvc_asm::Syntax::Att,
+        baseline: BTreeSet::new(),
+        span: ast.start,
+    };
+    let Some(block) = first else {
+        set.arches = Arch::ALL.to_vec();
+        let sites = sites::defaults(&set);
+        return SetDefaults { set, sites, named: false };
+    };
+    set.name.clone_from(&block.name.text);
+    set.span = block.name.span;
+    names::check_set(context, &block.name);
+    report_doubles(context, block);
+    let clause = |wanted: fn(&SetClauseKind) -> bool| block.clauses.iter().find(move |clause| wanted(&clause.kind));
+    match clause(|kind| matches!(kind, SetClauseKind::Arch(_))) {
+        Some(SetClause { kind: SetClauseKind::Arch(names), .. }) => set.arches = arches(context, names),
+        _ => {
+            // An arch clause that could not be read has been reported.
+            if !context.diagnostics.has_errors() {
+                context.report(
+                    Diagnostic::new(Code::CONTRACT, block.name.span, "the patch set names no arch")
+                        .help("add a line `arch x86_64`, `arch i386` or `arch x86_64, i386`"),
+                );
+            }
+        }
+    }
+    if set.arches.is_empty() {
+        set.arches = Arch::ALL.to_vec();
+    }
+    if let Some(SetClause { kind: SetClauseKind::Abi(word), .. }) = clause(|kind| matches!(kind, SetClauseKind::Abi(_)))
+    {
+        set.abi = choose(context, "ABI", word, &[("kernel", Abi::Kernel), ("user", Abi::User)]).unwrap_or(set.abi);
+    }
+    if let Some(SetClause { kind: SetClauseKind::Syntax(word), .. }) =
+        clause(|kind| matches!(kind, SetClauseKind::Syntax(_)))
+    {
+        let syntaxes = [("att", pvc_asm::Syntax::Att), ("intel", pvc_asm::Syntax::Intel)];
+        set.syntax = choose(context, "asm syntax", word, &syntaxes).unwrap_or(set.syntax);
+    }
+    match clause(|kind| matches!(kind, SetClauseKind::Baseline(_))) {
+        Some(SetClause { kind: SetClauseKind::Baseline(names), .. }) => {
+            set.baseline = baseline(context, names, &set.arches);
+        }
+        // Every CPU in 64-bit mode has what the first level lists; no such list holds for all 32-bit CPUs.
+        _ if set.arches == [Arch::X86_64] => set.baseline = levels()["x86_64_v1"].has.clone(),
+        _ => {}
+    }
+    let sites = match clause(|kind| matches!(kind, SetClauseKind::Site(_))) {
+        Some(SetClause { kind: SetClauseKind::Site(groups), span }) => {
+            sites::resolve(context, groups, &set.arches, *span, "the patch set")
+        }
+        _ => sites::defaults(&set),
+    };
+    SetDefaults { set, sites, named: true }
+}
+
+fn report_doubles(context: &mut Context<'_>, block: &Patchset) {
+    for (at, clause) in block.clauses.iter().enumerate() {
+        let same = |other: &&SetClause| std::mem::discriminant(&other.kind) == std::mem::discriminant(&clause.kind);
+        if let Some(first) = block.clauses[..at].iter().find(same) {
+            let keyword = context.sources.text(clause.span).split([' ', '\t']).next().unwrap_or_default();
+            context.report(
+                Diagnostic::new(
+                    Code::DUPLICATE,
+                    clause.span,
+                    format!("`{keyword}` stands twice in the patchset block"),
+                )
+                .also(first.span, "first here"),
+            );
+        }
+    }
+}
+
+/// The arches that a list names, in the order of the outputs.
+fn arches(context: &mut Context<'_>, words: &[Word]) -> Vec<Arch> {
+    let mut named: Vec<Arch> = Vec::new();
+    for word in words {
+        for arch in arch_names(context, word) {
+            if named.contains(&arch) {
+                context.report(
+                    Diagnostic::new(Code::DUPLICATE, word.span, format!("{} is listed twice", arch.name()))
+                        .help("`x86` stands for x86_64 and i386"),
+                );
+            } else {
+                named.push(arch);
+            }
+        }
+    }
+    named.sort_unstable();
+    named
+}
+
+/// What an arch name stands for; nothing if it is unknown, which is reported.
+pub(super) fn arch_names(context: &mut Context<'_>, word: &Word) -> Vec<Arch> {
+    if word.text == "x86" {
+        return Arch::ALL.to_vec();
+    }
+    if let Some(arch) = Arch::ALL.into_iter().find(|arch| arch.name() == word.text) {
+        return vec![arch];
+    }
+    let mut found = Diagnostic::new(Code::UNKNOWN_NAME, word.span, format!("no arch is called `{}`", word.text));
+    let usual = match word.text.as_str() {
+        "amd64" | "x64" | "x86-64" | "x86_64h" => Some("x86_64"),
+        "x86_32" | "i486" | "i586" | "i686" | "ia32" => Some("i386"),
+        other => nearest(other, ["x86_64", "i386", "x86"]),
+    };
+    found = match usual {
+        Some(near) => found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), word.span, near),
+        None => found.note("the arches are `x86_64`, `i386`, and `x86` for both"),
+    };
+    context.report(found);
+    Vec::new()
+}
+
+/// The value of a word out of a few.
+fn choose<T: Copy>(context: &mut Context<'_>, what: &str, word: &Word, values: &[(&str, T)]) -> Option<T> {
+    if let Some((_, value)) = values.iter().find(|(name, _)| *name == word.text) {
+        return Some(*value);
+    }
+    let names: Vec<_> = values.iter().map(|(name, _)| *name).collect();
+    let mut found = Diagnostic::new(Code::UNKNOWN_NAME, word.span, format!("no {what} is called `{}`", word.text));
+    found = match nearest(&word.text, names.iter().copied()) {
+        Some(near) => found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), word.span, near),
+        None => found.note(format!("there are {}", quoted(&names))),
+    };
+    context.report(found);
+    None
+}
+
+/// The features that the named levels and features give together.
+fn baseline(context: &mut Context<'_>, names: &[Word], arches: &[Arch]) -> BTreeSet<String> {
+    let mut has = BTreeSet::new();
+    for word in names {
+        if let Some(level) = levels().get(&word.text) {
+            if let Some(arch) = arches.iter().find(|arch| !level.arches.contains(arch)) {
+                context.report(
+                    Diagnostic::new(
+                        Code::CONTRACT,
+                        word.span,
+                        format!("the baseline `{}` says nothing about {}", word.text, arch.name()),
+                    )
+                    .help("the x86_64 levels hold for 32-bit code on such CPUs too"),
+                );
+            }
+            has.extend(level.has.iter().cloned());
+        } else if let Some(info) = feature(&word.text) {
+            has.extend(info.implies.iter().cloned());
+        } else {
+            let known = levels().keys().chain(crate::arch::FEATURES.keys()).map(String::as_str);
+            let mut found = Diagnostic::new(
+                Code::UNKNOWN_NAME,
+                word.span,
+                format!("no baseline or CPU feature is called `{}`", word.text),
+            );
+            found = match nearest(&word.text, known) {
+                Some(near) => {
+                    found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), word.span, near)
+                }
+                None => {
+                    let all: Vec<_> = levels().keys().collect();
+                    found.note(format!("the baselines are {}", quoted(&all)))
+                }
+            };
+            context.report(found);
+        }
+    }
+    has
+}
