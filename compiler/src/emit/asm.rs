@@ -3,8 +3,8 @@
 use crate::check::Checked;
 use crate::source::SourceMap;
 
-/// `NAME.S`.
+/// `NAME.S`: the patchlets in one section, each between global `start_` and `end_` labels.
 #[must_use]
-pub fn source(_checked: &Checked, _sources: &SourceMap) -> String {
-    String::new()
+pub fn source(checked: &Checked, sources: &SourceMap) -> String {
+    super::c::patchlets(checked, sources)
 }

@@ -5,6 +5,8 @@ pub mod c;
 pub mod contract;
 pub mod depfile;
 pub mod json;
+pub mod layout;
+mod nops;
 pub mod rust;
 
 use crate::arch::Arch;
