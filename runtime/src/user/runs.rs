@@ -29,11 +29,13 @@ pub(crate) struct Runs {
     runs: [Run; MAX],
     count: usize,
     gap: usize,
+    /// The run that took the last site, which most often takes the next one too.
+    last: Run,
 }
 
 impl Runs {
     pub(crate) const fn new() -> Self {
-        Self { runs: [Run::EMPTY; MAX], count: 0, gap: GAP_PAGES * PAGE }
+        Self { runs: [Run::EMPTY; MAX], count: 0, gap: GAP_PAGES * PAGE, last: Run::EMPTY }
     }
 
     pub(crate) fn as_slice(&self) -> &[Run] {
@@ -42,6 +44,9 @@ impl Runs {
 
     /// Adds the pages of the `len` bytes at `address`.
     pub(crate) fn add(&mut self, address: usize, len: usize) {
+        if self.last.start <= address && address.wrapping_add(len) <= self.last.end {
+            return;
+        }
         let start = address & !(PAGE - 1);
         let end = address.wrapping_add(len).wrapping_add(PAGE - 1) & !(PAGE - 1);
         let place = self.as_slice().partition_point(|run| run.end.wrapping_add(self.gap) <= start);
@@ -49,11 +54,9 @@ impl Runs {
         if let Some(run) = self.runs.get_mut(..self.count).and_then(|runs| runs.get_mut(place))
             && run.start < end.wrapping_add(gap)
         {
-            if run.start <= start && end <= run.end {
-                return;
-            }
             run.start = run.start.min(start);
             run.end = run.end.max(end);
+            self.last = *run;
             self.merge();
             return;
         }
