@@ -5,6 +5,7 @@
 //! and assembly.
 
 pub mod arch;
+pub mod assemble;
 pub mod check;
 pub mod diagnostics;
 pub mod emit;

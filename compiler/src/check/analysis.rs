@@ -1,0 +1,202 @@
+//! The data-flow over a row: from the state on entry to the states in which control leaves it.
+
+use super::effects::{self, ARITHMETIC, Memory, SYSTEM};
+use super::flow::{Graph, Next, Node};
+use super::registers::Cell;
+use super::state::{State, Value};
+use super::transfer::{Event, Machine};
+use crate::arch::Arch;
+use crate::model::Abi;
+use iced_x86::{InstructionInfoFactory, Mnemonic, Register};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a row does, taken together.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Summary {
+    /// What each instruction does that the contract has to allow, by its offset; each event once.
+    pub(super) events: BTreeMap<u32, Vec<Event>>,
+    /// The ways out.
+    pub(super) exits: Vec<Exit>,
+    /// Registers that instructions write, restored or not, with the offset of the first one.
+    pub(super) written: BTreeMap<Cell, u32>,
+    /// Registers whose entry value instructions use.
+    pub(super) read: BTreeSet<Cell>,
+    /// Flags that instructions write or undefine, each with the offset of the first one.
+    pub(super) flags_written: BTreeMap<u32, u32>,
+    /// Flags that instructions leave undefined.
+    pub(super) flags_undefined: u32,
+    /// Flags that instructions depend on.
+    pub(super) flags_read: u32,
+    /// Bytes of its own stack that it uses.
+    pub(super) stack: i64,
+    /// Whether an instruction needs privilege.
+    pub(super) privileged: bool,
+}
+
+/// A way out of a row.
+#[derive(Clone, Debug)]
+pub(super) struct Exit {
+    /// Offset of the instruction that leaves; `None` for a row without instructions.
+    pub(super) from: Option<u32>,
+    /// How.
+    pub(super) how: Leaving,
+    /// The state then.
+    pub(super) state: State,
+}
+
+/// How control leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Leaving {
+    /// By running on.
+    End,
+    /// By a return instruction.
+    Return,
+    /// By a jump elsewhere.
+    Away,
+}
+
+/// Runs the data-flow over `graph`, from registers that hold an argument (`all`: each register counts as one).
+pub(super) fn analyse(graph: &Graph, arch: Arch, abi: Abi, inputs: &[Cell], all: bool) -> Summary {
+    let entry = State::entry(arch, inputs, all);
+    let machine = Machine { arch, abi };
+    let mut info = InstructionInfoFactory::new();
+    if graph.nodes.is_empty() {
+        let exits = vec![Exit { from: None, how: Leaving::End, state: entry }];
+        return Summary { exits, ..Summary::default() };
+    }
+    let mut states: BTreeMap<u32, State> = BTreeMap::from([(0, entry)]);
+    let mut todo = BTreeSet::from([0]);
+    while let Some(offset) = todo.pop_first() {
+        let Some(node) = graph.nodes.get(&offset) else { continue };
+        let mut state = states[&offset].clone();
+        let before = state.clone();
+        machine.step(&mut info, node, &mut state, &mut |_| {});
+        for (next, state) in successors(node, arch, &before, &state) {
+            let (Next::To(target) | Next::Enter(target)) = next else { continue };
+            match states.get_mut(&target) {
+                Some(known) => {
+                    if known.join(&state) {
+                        todo.insert(target);
+                    }
+                }
+                None => {
+                    states.insert(target, state);
+                    todo.insert(target);
+                }
+            }
+        }
+    }
+    let mut summary = Summary::default();
+    for (&offset, before) in &states {
+        if let Some(node) = graph.nodes.get(&offset) {
+            summary.visit(node, machine, &mut info, before);
+        }
+    }
+    summary
+}
+
+/// Where control goes from a node, and with which state.
+fn successors(node: &Node, arch: Arch, before: &State, after: &State) -> Vec<(Next, State)> {
+    let follow = |(index, &next): (usize, &Next)| match next {
+        // A return to a call in the patchlet itself.
+        Next::Return => match return_address(arch, before) {
+            Some(offset) => (Next::To(offset), after.clone()),
+            None => (next, after.clone()),
+        },
+        // An aborted transaction: all is as it was but EAX, which tells why (SDM XBEGIN).
+        Next::To(_) if node.instruction.mnemonic() == Mnemonic::Xbegin && index == 1 => {
+            let mut state = before.clone();
+            let (accumulator, lanes) = Cell::of(Register::RAX).expect("a general register has a cell");
+            state.write(accumulator, lanes);
+            (next, state)
+        }
+        _ => (next, after.clone()),
+    };
+    node.next.iter().enumerate().map(follow).collect()
+}
+
+/// The offset in the row that a return instruction would go to, if a call of the row pushed it.
+fn return_address(arch: Arch, before: &State) -> Option<u32> {
+    let top = before.stack_pointer()?;
+    match before.load(top, i64::from(arch.bits() / 8), 0).value {
+        Value::Code(offset) => Some(offset),
+        _ => None,
+    }
+}
+
+impl Summary {
+    /// Takes in an instruction that control reaches with the state `before`.
+    fn visit(&mut self, node: &Node, machine: Machine, info: &mut InstructionInfoFactory, before: &State) {
+        let offset = node.offset();
+        let instruction = &node.instruction;
+        let mut events: Vec<Event> = Vec::new();
+        let mut after = before.clone();
+        machine.step(info, node, &mut after, &mut |event| {
+            if !events.contains(&event) {
+                events.push(event);
+            }
+        });
+        for event in &events {
+            if let Event::StackWrite(low, _) = *event {
+                self.stack = self.stack.max(-low.clamp(i64::from(i32::MIN), 0));
+            }
+        }
+        self.registers(node, info, before, &after);
+        let flags = effects::flags(instruction);
+        for bit in (0..32).map(|shift| 1 << shift).filter(|bit| (flags.writes | flags.undefines) & bit != 0) {
+            self.flags_written.entry(bit).or_insert(offset);
+        }
+        self.flags_undefined |= flags.undefines & ARITHMETIC;
+        self.flags_read |= instruction.rflags_read() & (ARITHMETIC | SYSTEM);
+        self.privileged |= instruction.is_privileged();
+        if !events.is_empty() {
+            self.events.insert(offset, events);
+        }
+        for (next, state) in successors(node, machine.arch, before, &after) {
+            let how = match next {
+                Next::To(_) | Next::Enter(_) => continue,
+                Next::End => Leaving::End,
+                Next::Return => Leaving::Return,
+                Next::Away => Leaving::Away,
+            };
+            self.exits.push(Exit { from: Some(offset), how, state });
+        }
+    }
+
+    fn registers(&mut self, node: &Node, info: &mut InstructionInfoFactory, before: &State, after: &State) {
+        for cell in Cell::all() {
+            // The stack pointer moves with every push; what counts is where it ends.
+            if cell != Cell::SP && before.get(cell).value != after.get(cell).value {
+                self.written.entry(cell).or_insert(node.offset());
+            }
+        }
+        for used in info.info(&node.instruction).used_registers() {
+            if let Some((cell, _)) = Cell::of(used.register()).filter(|_| effects::reads(used.access())) {
+                if before.get(cell).value == Value::Entry(cell) && !cell.is_segment() {
+                    self.read.insert(cell);
+                }
+            }
+        }
+    }
+
+    /// What it does to memory outside its stack.
+    pub(super) fn memory(&self) -> Memory {
+        let all = || {
+            self.events.values().flatten().filter_map(|event| match event {
+                Event::Memory(memory) => Some(*memory),
+                _ => None,
+            })
+        };
+        match (all().any(Memory::reads), all().any(Memory::writes)) {
+            (false, false) => Memory::None,
+            (true, false) => Memory::Read,
+            (false, true) => Memory::Write,
+            (true, true) => Memory::Both,
+        }
+    }
+
+    /// Whether an instruction orders memory accesses.
+    pub(super) fn barrier(&self) -> bool {
+        self.events.values().flatten().any(|event| matches!(event, Event::Barrier(_)))
+    }
+}

@@ -1,0 +1,107 @@
+//! What single instructions do, as far as the checks need it: iced-x86's facts and our own.
+
+mod table;
+
+pub(super) use table::{Memory, facts, immediate, reads, sets_constant, writes};
+
+use super::registers::Cell;
+use iced_x86::{Instruction, InstructionInfo, Mnemonic, Register, RflagsBits};
+
+/// The arithmetic flags: what compilers care for.
+pub(super) const ARITHMETIC: u32 =
+    RflagsBits::OF | RflagsBits::SF | RflagsBits::ZF | RflagsBits::AF | RflagsBits::CF | RflagsBits::PF;
+
+/// The system flags that iced-x86 follows.
+pub(super) const SYSTEM: u32 = RflagsBits::DF | RflagsBits::IF | RflagsBits::AC;
+
+/// Names of flags, comma-separated in the order of the register.
+pub(super) fn flag_names(mask: u32) -> String {
+    const NAMES: [(u32, &str); 9] = [
+        (RflagsBits::CF, "CF"),
+        (RflagsBits::PF, "PF"),
+        (RflagsBits::AF, "AF"),
+        (RflagsBits::ZF, "ZF"),
+        (RflagsBits::SF, "SF"),
+        (RflagsBits::IF, "IF"),
+        (RflagsBits::DF, "DF"),
+        (RflagsBits::OF, "OF"),
+        (RflagsBits::AC, "AC"),
+    ];
+    let names: Vec<&str> = NAMES.iter().filter(|(bit, _)| mask & bit != 0).map(|&(_, name)| name).collect();
+    names.join(", ")
+}
+
+/// What an instruction does to the flags.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Flags {
+    /// Flags whose value it depends on.
+    pub(super) reads: u32,
+    /// Flags that it sets to a known or computed value.
+    pub(super) writes: u32,
+    /// Flags that it leaves with no value to rely on.
+    pub(super) undefines: u32,
+    /// Whether it may also leave all of these alone (a shift by zero).
+    pub(super) maybe: bool,
+}
+
+/// The effect of an instruction on the flags.
+pub(super) fn flags(instruction: &Instruction) -> Flags {
+    let mut flags = Flags {
+        reads: instruction.rflags_read(),
+        writes: instruction.rflags_written() | instruction.rflags_set() | instruction.rflags_cleared(),
+        undefines: instruction.rflags_undefined(),
+        maybe: false,
+    };
+    match instruction.mnemonic() {
+        // These may look at flags that nothing set: they only carry them (LANGUAGE.md, clobbers). What a system call
+        // gets or the hypervisor saves is no use of them either.
+        Mnemonic::Pushf
+        | Mnemonic::Pushfd
+        | Mnemonic::Pushfq
+        | Mnemonic::Lahf
+        | Mnemonic::Syscall
+        | Mnemonic::Vmrun => flags.reads = 0,
+        // The flags stay as they are if the count in CL is zero (SDM SAL/SAR/SHL/SHR, RCL/RCR/ROL/ROR, SHLD, SHRD).
+        Mnemonic::Shl
+        | Mnemonic::Sal
+        | Mnemonic::Shr
+        | Mnemonic::Sar
+        | Mnemonic::Rol
+        | Mnemonic::Ror
+        | Mnemonic::Rcl
+        | Mnemonic::Rcr
+        | Mnemonic::Shld
+        | Mnemonic::Shrd => {
+            let count = instruction.op_count() - 1;
+            flags.maybe = instruction.op_register(count) == Register::CL;
+        }
+        // No iteration, no comparison.
+        Mnemonic::Cmpsb
+        | Mnemonic::Cmpsw
+        | Mnemonic::Cmpsd
+        | Mnemonic::Cmpsq
+        | Mnemonic::Scasb
+        | Mnemonic::Scasw
+        | Mnemonic::Scasd
+        | Mnemonic::Scasq => flags.maybe = instruction.has_rep_prefix() || instruction.has_repne_prefix(),
+        _ => {}
+    }
+    flags
+}
+
+/// Whether the instruction works on the x87 stack.
+pub(super) fn uses_x87(instruction: &Instruction, info: &InstructionInfo) -> bool {
+    instruction.fpu_stack_increment_info().writes_top()
+        || info.used_registers().iter().any(|used| used.register().is_st())
+}
+
+/// The cells that a name of the table's `writes` stands for.
+pub(super) fn cells(name: &str) -> Vec<Cell> {
+    match name {
+        "vector" => Cell::vectors().collect(),
+        "mask" => Cell::masks().collect(),
+        "x87" => vec![Cell::FPU],
+        "tile" => Cell::tiles().collect(),
+        _ => crate::arch::register(name).and_then(Cell::of).map(|(cell, _)| cell).into_iter().collect(),
+    }
+}

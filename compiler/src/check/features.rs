@@ -1,0 +1,175 @@
+//! Whether the condition of a row, or the baseline, guarantees every CPU feature that its instructions need.
+
+use super::{Context, RowCheck, effects};
+use crate::arch::{Arch, FEATURES, feature};
+use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+use crate::model::{FeatureSource, Term};
+use iced_x86::{CpuidFeature, Instruction, Mnemonic};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+/// What an instruction needs of the CPU.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Need {
+    /// Any of these features.
+    Feature(Vec<&'static str>),
+    /// Something that no name stands for.
+    Unnamed(String),
+}
+
+/// Features that every CPU has on which the arch runs at all; the oldest that the kernel and the system ABIs know is an
+/// i486 with CPUID, and multi-byte NOPs, which the patcher itself writes, came with the P6.
+const ALWAYS: [CpuidFeature; 11] = [
+    CpuidFeature::INTEL8086,
+    CpuidFeature::INTEL186,
+    CpuidFeature::INTEL286,
+    CpuidFeature::INTEL386,
+    CpuidFeature::INTEL486,
+    CpuidFeature::X64,
+    CpuidFeature::CPUID,
+    CpuidFeature::MULTIBYTENOP,
+    CpuidFeature::PAUSE,
+    CpuidFeature::RDPMC,
+    CpuidFeature::SMM,
+];
+
+/// By iced-x86's feature; `None`: nothing.
+static NEEDS: LazyLock<Vec<Option<Need>>> = LazyLock::new(|| {
+    let mut providers: BTreeMap<&str, Vec<&'static str>> = BTreeMap::new();
+    for (name, info) in FEATURES.iter() {
+        for iced in &info.iced {
+            providers.entry(iced).or_default().push(name);
+        }
+    }
+    CpuidFeature::values()
+        .map(|needed| {
+            if ALWAYS.contains(&needed) {
+                return None;
+            }
+            let name = format!("{needed:?}");
+            if needed == CpuidFeature::HLE_or_RTM {
+                return Some(Need::Feature(vec!["rtm", "hle"]));
+            }
+            Some(match providers.get(name.as_str()) {
+                Some(providers) => Need::Feature(providers.clone()),
+                None => Need::Unnamed(name),
+            })
+        })
+        .collect()
+});
+
+/// What an instruction needs beyond what every CPU of the arch has.
+fn needs(instruction: &Instruction, arch: Arch) -> Vec<Need> {
+    if effects::facts(instruction).is_some_and(|facts| facts.harmless) {
+        return Vec::new();
+    }
+    // The first 64-bit CPUs left these two out in 64-bit mode (SDM LAHF, SAHF).
+    if arch == Arch::X86_64 && matches!(instruction.mnemonic(), Mnemonic::Lahf | Mnemonic::Sahf) {
+        return vec![Need::Feature(vec!["lahf_lm"])];
+    }
+    instruction.cpuid_features().iter().filter_map(|&needed| NEEDS[needed as usize].clone()).collect()
+}
+
+/// The names of the features that a row's instructions need, the baseline's included.
+pub(super) fn needed(row: &RowCheck<'_>) -> Vec<String> {
+    let mut names = BTreeSet::new();
+    for node in row.graph.nodes.values() {
+        for need in needs(&node.instruction, row.context.contract.arch) {
+            names.insert(match need {
+                Need::Feature(providers) => providers[0].to_owned(),
+                Need::Unnamed(name) => name.to_ascii_lowercase(),
+            });
+        }
+    }
+    names.into_iter().collect()
+}
+
+/// Reports each feature that is needed and not guaranteed, once.
+pub(super) fn check(row: &RowCheck<'_>, diagnostics: &mut Diagnostics) {
+    let context = &row.context;
+    let terms = row.row.row.when.as_ref().map_or(vec![Term { all: 0, none: 0 }], |when| when.terms.clone());
+    let guaranteed: Vec<BTreeSet<&str>> = terms.iter().filter_map(|term| guaranteed(context, term)).collect();
+    let mut seen = BTreeSet::new();
+    for node in row.graph.nodes.values() {
+        for need in needs(&node.instruction, context.contract.arch) {
+            let missing = match &need {
+                Need::Feature(providers) => {
+                    guaranteed.iter().any(|has| !providers.iter().any(|name| has.contains(name)))
+                }
+                Need::Unnamed(_) => true,
+            };
+            if missing && seen.insert(need.clone()) {
+                diagnostics.push(finding(row, &node.instruction, node.span, &need));
+            }
+        }
+    }
+}
+
+/// The CPU features that hold whenever the term does; `None` if it never holds.
+fn guaranteed<'a>(context: &Context<'a>, term: &Term) -> Option<BTreeSet<&'a str>> {
+    let named = |mask: u64| {
+        context.features.iter().enumerate().filter(move |(bit, _)| mask >> bit & 1 != 0).map(|(_, feature)| feature)
+    };
+    let mut has: BTreeSet<&str> = context.set.baseline.iter().map(String::as_str).collect();
+    for declared in named(term.all).filter(|declared| matches!(declared.source, FeatureSource::Cpuid(_))) {
+        has.insert(&declared.name);
+        has.extend(feature(&declared.name).into_iter().flat_map(|info| &info.implies).map(String::as_str));
+    }
+    let contradicts = named(term.none)
+        .any(|excluded| matches!(excluded.source, FeatureSource::Cpuid(_)) && has.contains(excluded.name.as_str()));
+    (!contradicts).then_some(has)
+}
+
+fn finding(row: &RowCheck<'_>, instruction: &Instruction, span: crate::source::Span, need: &Need) -> Diagnostic {
+    let mnemonic = format!("{:?}", instruction.mnemonic()).to_ascii_lowercase();
+    let providers = match need {
+        Need::Unnamed(name) => {
+            return Diagnostic::new(
+                Code::MISSING_FEATURE,
+                span,
+                format!("`{mnemonic}` exists only on some CPUs, and no condition can tell which"),
+            )
+            .label(format!("needs what iced-x86 calls {name}"));
+        }
+        Need::Feature(providers) => providers,
+    };
+    let name = providers[0];
+    let guaranteed_by = match &row.row.row.when {
+        Some(when) => format!("neither `when {}` nor the baseline guarantees", when.text),
+        None => "nothing guarantees".to_owned(),
+    };
+    let found = Diagnostic::new(
+        Code::MISSING_FEATURE,
+        span,
+        format!("`{mnemonic}` needs the CPU feature `{name}`, which {guaranteed_by}"),
+    )
+    .label(format!("needs {}", providers.join(" or ")));
+    let found = match effects::facts(instruction).and_then(|facts| facts.older.as_deref()) {
+        Some(older) => found.note(format!("no exception tells: CPUs without it run {older}")),
+        None => found.note("CPUs without it raise an invalid-opcode exception here"),
+    };
+    let found = found.help(format!(
+        "write `when {name}` before the asm, and a row without it for the other CPUs; or raise the baseline"
+    ));
+    match &row.row.row.when {
+        Some(when) => {
+            let old = row.context.sources.text(when.span);
+            let condition = old.strip_prefix("when").map_or(old, str::trim_start);
+            let keyword = if condition.len() == old.len() { "" } else { "when " };
+            let condition = if condition.contains("||") { format!("({condition})") } else { condition.to_owned() };
+            found.fix("add it to the condition", when.span, format!("{keyword}{condition} && {name}"))
+        }
+        None => {
+            // In front of the opening brace.
+            let body = row.row.row.asm.span;
+            let brace = row.context.sources.file(body.file).text[..body.start as usize].rfind('{');
+            match brace {
+                Some(at) => {
+                    let at = crate::source::Span { file: body.file, start: at as u32, end: at as u32 };
+                    found.fix("add the condition", at, format!("when {name} "))
+                }
+                None => found,
+            }
+        }
+    }
+}

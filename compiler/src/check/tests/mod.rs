@@ -1,0 +1,1 @@
+//! Rules, each by a patch set that breaks it and one that does not.
