@@ -57,7 +57,7 @@ fn drawing(found: &Diagnostic) -> draw::Diagnostic<u32> {
     notes.extend(found.help.iter().map(|help| format!("help: {help}")));
     if let Some(fix) = &found.fix {
         notes.push(match fix.text.trim() {
-            "" => format!("fix: {}", fix.title),
+            text if text.is_empty() || fix.title.contains(text) => format!("fix: {}", fix.title),
             text => format!("fix: {}: `{text}`", fix.title),
         });
     }

@@ -110,8 +110,11 @@ fn source_rows<'a>(
         let mut arches: Vec<Arch> = Vec::new();
         for word in &source.arches {
             let meant = arch_names(context, word);
-            *damaged |= meant.is_empty();
-            for arch in meant {
+            *damaged |= !meant.known;
+            for arch in meant.arches {
+                if arches.contains(&arch) && !meant.known {
+                    continue;
+                }
                 if arches.contains(&arch) {
                     context.report(
                         Diagnostic::new(Code::DUPLICATE, word.span, format!("the row names {} twice", arch.name()))
@@ -119,7 +122,7 @@ fn source_rows<'a>(
                     );
                     continue;
                 }
-                if word.text != "x86" && !set.set.arches.contains(&arch) {
+                if word.text != "x86" && meant.known && !set.set.arches.contains(&arch) {
                     *damaged = true;
                     context.report(
                         Diagnostic::new(Code::CONTRACT, word.span, format!("the patch set is not for {}", arch.name()))

@@ -167,10 +167,10 @@ fn check_reachable(
     );
     context.report(match earlier.iter().find(|(terms, _)| hidden(terms)) {
         Some((_, span)) => found
-            .label("whenever it could be, an earlier row is")
+            .label("whenever this holds, an earlier row is taken")
             .also(*span, "this row comes first")
             .help("rows are tried in order: put the more special one first"),
-        None => found.label("whenever it could be, one of the earlier rows is"),
+        None => found.label("whenever this holds, one of the earlier rows is taken"),
     });
 }
 

@@ -121,7 +121,11 @@ fn report_doubles(context: &mut Context<'_>, block: &Patchset) {
 fn arches(context: &mut Context<'_>, words: &[Word]) -> Vec<Arch> {
     let mut named: Vec<Arch> = Vec::new();
     for word in words {
-        for arch in arch_names(context, word) {
+        let meant = arch_names(context, word);
+        for arch in meant.arches {
+            if !meant.known {
+                named.retain(|other| *other != arch);
+            }
             if named.contains(&arch) {
                 context.report(
                     Diagnostic::new(Code::DUPLICATE, word.span, format!("{} is listed twice", arch.name()))
@@ -136,13 +140,25 @@ fn arches(context: &mut Context<'_>, words: &[Word]) -> Vec<Arch> {
     named
 }
 
-/// What an arch name stands for; nothing if it is unknown, which is reported.
-pub(super) fn arch_names(context: &mut Context<'_>, word: &Word) -> Vec<Arch> {
-    if word.text == "x86" {
-        return Arch::ALL.to_vec();
+/// The arches that a word names.
+pub(super) struct Meant {
+    /// Those that it stands for, or most likely does; both if nothing is likely.
+    pub(super) arches: Vec<Arch>,
+    /// Whether there is an arch of that name; otherwise it has been reported.
+    pub(super) known: bool,
+}
+
+fn known_arch(name: &str) -> Option<Vec<Arch>> {
+    match name {
+        "x86" => Some(Arch::ALL.to_vec()),
+        _ => Arch::ALL.into_iter().find(|arch| arch.name() == name).map(|arch| vec![arch]),
     }
-    if let Some(arch) = Arch::ALL.into_iter().find(|arch| arch.name() == word.text) {
-        return vec![arch];
+}
+
+/// Looks up an arch name.
+pub(super) fn arch_names(context: &mut Context<'_>, word: &Word) -> Meant {
+    if let Some(arches) = known_arch(&word.text) {
+        return Meant { arches, known: true };
     }
     let mut found = Diagnostic::new(Code::UNKNOWN_NAME, word.span, format!("no arch is called `{}`", word.text));
     let usual = match word.text.as_str() {
@@ -155,7 +171,8 @@ pub(super) fn arch_names(context: &mut Context<'_>, word: &Word) -> Vec<Arch> {
         None => found.note("the arches are `x86_64`, `i386`, and `x86` for both"),
     };
     context.report(found);
-    Vec::new()
+    let arches = usual.and_then(known_arch).unwrap_or(Arch::ALL.to_vec());
+    Meant { arches, known: false }
 }
 
 /// The value of a word out of a few.

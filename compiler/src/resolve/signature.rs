@@ -310,8 +310,11 @@ pub(super) fn no_register(word: &Word, arch: Arch, problem: NoRegister, code: Co
         }
         NoRegister::Unknown => {
             let table = arch.table();
-            let known: Vec<String> =
-                table.caller_saved.iter().chain(&table.callee_saved).map(|&register| register_name(register)).collect();
+            let general = table.caller_saved.iter().chain(&table.callee_saved);
+            let known: Vec<String> = general
+                .flat_map(|&register| [64, 32].map(|bits| registers::part(register, bits, arch)))
+                .flatten()
+                .collect();
             let found = Diagnostic::new(Code::UNKNOWN_NAME, word.span, format!("no register is called `{name}`"));
             match nearest(name, known.iter().map(String::as_str)) {
                 Some(near) => {

@@ -84,12 +84,12 @@ pub(super) fn group_arches(
     let mut good = true;
     for name in names {
         let mut meant = set::arch_names(context, name);
-        good &= !meant.is_empty();
+        good &= meant.known;
         // `x86` means both as far as they are there.
-        if name.text == "x86" {
-            meant.retain(|arch| arches.contains(arch));
+        if name.text == "x86" || !meant.known {
+            meant.arches.retain(|arch| arches.contains(arch));
         }
-        for arch in meant {
+        for arch in meant.arches {
             if arches.contains(&arch) {
                 of_group.push(arch);
             } else {
@@ -145,11 +145,8 @@ fn resolve_kind(
             let span = Span { start: item.name.span.end, ..item.span };
             let what = fixed_len(kind);
             context.report(
-                Diagnostic::new(Code::SITE_KIND, number.span, format!("the length of a `{name}` site is {what}")).fix(
-                    "drop the length",
-                    span,
-                    "",
-                ),
+                Diagnostic::new(Code::SITE_KIND, number.span, format!("`{name}` takes no length: such a site {what}"))
+                    .fix("drop the length", span, ""),
             );
             return None;
         }
@@ -160,7 +157,7 @@ fn resolve_kind(
 }
 
 fn fixed_len(kind: &Kind) -> String {
-    kind.len.map_or_else(|| "that of its longest row".to_owned(), |len| format!("always {len}"))
+    kind.len.map_or_else(|| "is as long as its longest row".to_owned(), |len| format!("always has {len} bytes"))
 }
 
 fn nop_len(context: &mut Context<'_>, number: &crate::syntax::ast::Word, arches: &[Arch]) -> Option<u8> {

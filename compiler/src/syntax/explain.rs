@@ -4,6 +4,7 @@
 //! mistake, and what would have been accepted there makes the message. Common mistakes get one of their own.
 
 use super::ast::Word;
+use super::braces::unclosed;
 use super::grammar::name as rule_name;
 use super::read::Reader;
 use super::{PvParser, Rule};
@@ -13,6 +14,7 @@ use crate::suggest::nearest;
 use pest::Parser;
 use pest::error::{ErrorVariant, InputLocation};
 use pest::iterators::Pair;
+use std::ops::Range;
 
 /// In which block a clause stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -65,10 +67,10 @@ impl Reader {
         Span::new(self.file, self.base + start..self.base + end)
     }
 
-    /// Parses `text`, which stands at `offset` of the piece, with a strict rule, and reports where that fails.
-    /// Returns the offset in `text` of the mistake.
-    fn strictly(self, rule: Rule, text: &str, offset: usize, diagnostics: &mut Diagnostics) -> Option<usize> {
-        let error = PvParser::parse(rule, text).err()?;
+    /// Parses the `range` of a piece with a strict rule, and reports where that fails. Returns the offset of the
+    /// mistake in the range.
+    fn strictly(self, rule: Rule, piece: &str, range: Range<usize>, diagnostics: &mut Diagnostics) -> Option<usize> {
+        let error = PvParser::parse(rule, &piece[range.clone()]).err()?;
         let at = match error.location {
             InputLocation::Pos(at) | InputLocation::Span((at, _)) => at,
         };
@@ -76,6 +78,8 @@ impl Reader {
             ErrorVariant::ParsingError { positives, .. } => list(&positives),
             ErrorVariant::CustomError { message } => message,
         };
+        let text = &piece[range.start..];
+        let offset = range.start;
         let (found, len) = found(&text[at..]);
         let mut message = format!("found {found}");
         if !expected.is_empty() {
@@ -111,14 +115,18 @@ impl Reader {
             }
             _ => Rule::only_op_head,
         };
-        if self.strictly(rule, text, 0, diagnostics).is_none() {
+        if self.strictly(rule, text, 0..text.len(), diagnostics).is_none() {
             // The head is right, so a brace is missing further down.
-            let open = text[start..].find('{').map_or(start, |open| start + open);
-            diagnostics.push(
-                Diagnostic::new(Code::SYNTAX, self.at(open, open + 1), format!("this `{keyword}` is never closed"))
-                    .label("no `}` belongs to this brace")
-                    .help("an item ends where the next one begins: look for a missing `}` before that, also in the bodies of rows"),
-            );
+            let open = unclosed(text).unwrap_or(start);
+            let message = format!("a brace of this `{keyword}` is never closed");
+            let found =
+                Diagnostic::new(Code::SYNTAX, self.at(open, open + 1), message).label("no `}` belongs to this one");
+            let line = text[open..].lines().next().unwrap_or_default();
+            let comment = line.find('#').or(line.find("//")).filter(|&comment| line[comment..].contains('}'));
+            diagnostics.push(match comment {
+                Some(_) => found.help("the comment on this line hides the `}` after it"),
+                None => found,
+            });
         }
         let name = text[start..].strip_prefix("op")?.trim_start();
         let from = text.len() - name.len();
@@ -132,7 +140,8 @@ impl Reader {
         let offset = pair.as_span().start();
         let len = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').unwrap_or(text.len());
         let name = (len > 0).then(|| Word { text: text[..len].to_owned(), span: self.at(offset, offset + len) });
-        let mistake = self.strictly(Rule::only_signature, text, offset, diagnostics);
+        let range = offset..offset + text.len();
+        let mistake = self.strictly(Rule::only_signature, pair.get_input(), range, diagnostics);
         // If lines follow the mistake, the brace that was found is that of a row: the op's own is missing.
         let body_follows = mistake.is_some_and(|at| !text[at..].trim_end().contains('\n'));
         BadSignature { name, body_follows }
@@ -143,13 +152,14 @@ impl Reader {
         let text = pair.as_str().trim_end();
         let offset = pair.as_span().start();
         let word = first_word(text);
+        let (piece, range) = (pair.get_input(), offset..offset + text.len());
         if let Some((_, rule)) = block.clauses().iter().find(|(keyword, _)| *keyword == word) {
-            self.strictly(*rule, text, offset, diagnostics);
+            self.strictly(*rule, piece, range, diagnostics);
             return;
         }
         let looks_like_row = block == Block::Op && text.contains('{') && !word.is_empty();
         if looks_like_row && crate::arch::Arch::ALL.iter().any(|arch| arch.name() == word) || word == "x86" {
-            if self.strictly(Rule::only_row, text, offset, diagnostics).is_none() {
+            if self.strictly(Rule::only_row, piece, range, diagnostics).is_none() {
                 let (found, len) = found(text);
                 let span = self.at(offset, offset + len);
                 diagnostics.push(Diagnostic::new(
@@ -168,7 +178,7 @@ impl Reader {
         let candidates = keywords.clone().chain(["x86_64", "i386", "x86"].into_iter().filter(|_| block == Block::Op));
         if let Some(near) = nearest(word, candidates) {
             diagnostic = diagnostic.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), span, near);
-        } else if looks_like_row && self.strictly(Rule::only_row, text, offset, diagnostics).is_some() {
+        } else if looks_like_row && self.strictly(Rule::only_row, piece, range, diagnostics).is_some() {
             return;
         } else {
             let all: Vec<_> = keywords.map(|keyword| format!("`{keyword}`")).collect();
@@ -320,6 +330,17 @@ fn hint(diagnostic: Diagnostic, text: &str, at: usize) -> Diagnostic {
         let comma = Span { start: span.start - (at - before.len()) as u32 - 1, ..span };
         let comma = Span { end: comma.start + 1, ..comma };
         return diagnostic.help("a list does not run on over the end of its line").fix("remove the comma", comma, "");
+    }
+    if let Some(register) = after.strip_prefix('%').map(first_word).filter(|name| !name.is_empty()) {
+        let whole = Span { end: span.start + 1 + register.len() as u32, ..span };
+        return diagnostic.help("outside of asm registers are named without `%`").fix(
+            format!("write `{register}`"),
+            whole,
+            register,
+        );
+    }
+    if after.starts_with('*') {
+        return diagnostic.help("a pointer is of type `ptr`");
     }
     if after.starts_with("=>") {
         return diagnostic.fix("write `->`", span, "->");

@@ -70,7 +70,6 @@ pub(super) fn name(rule: Rule) -> Option<&'static str> {
         Rule::and => "`&&`",
         Rule::not => "`!`",
         Rule::line_end => "the end of the line",
-        Rule::EOI => "the end",
         Rule::sp
         | Rule::blank
         | Rule::newline
@@ -83,6 +82,8 @@ pub(super) fn name(rule: Rule) -> Option<&'static str> {
         | Rule::preamble
         | Rule::rest
         | Rule::set_clause
+        | Rule::result
+        | Rule::EOI
         | Rule::for_arches
         | Rule::op_start
         | Rule::bad_signature

@@ -4,6 +4,7 @@
 //! not; an item or op that lost a part is marked, so that the later phases do not complain about the gap.
 
 pub mod ast;
+mod braces;
 mod explain;
 mod grammar;
 mod read;
@@ -102,31 +103,35 @@ impl Files<'_> {
                         span,
                         format!("`{path}` holds a NUL byte on line {line}: it is not a text"),
                     )
-                    .help("a .pv file is UTF-8 text; was a binary or a UTF-16 file meant to be converted first?"),
+                    .help("a .pv file is UTF-8 text"),
                 );
                 Ok(file)
             }
-            Err(error) => {
-                let valid = error.utf8_error().valid_up_to();
-                let bytes = error.into_bytes();
-                // The valid part, with the mark of a lost character for the byte that ends it, shows the place.
-                let mut text = String::from_utf8_lossy(&bytes[..valid]).into_owned();
-                text.push('\u{fffd}');
-                let utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
-                let file = self.sources.add(path.to_owned(), text);
-                let span = Span::new(file, valid..valid + '\u{fffd}'.len_utf8());
-                let found = Diagnostic::new(
-                    Code::ENCODING,
-                    span,
-                    format!("`{path}` is not UTF-8: byte {:#04x} at offset {valid} begins no character", bytes[valid]),
-                );
-                self.diagnostics.push(match utf16 {
-                    true => found.help("the file begins like UTF-16: save it as UTF-8"),
-                    false => found.help("save the file as UTF-8; only the text before this byte was looked at"),
-                });
-                Ok(file)
-            }
+            Err(error) => Ok(self.not_utf8(path, error.utf8_error().valid_up_to(), &error.into_bytes())),
         }
+    }
+
+    /// Adds a file whose byte at `bad` is not UTF-8. It is parsed with U+FFFD in its place, unless it is something else
+    /// altogether, because the wrong bytes mostly stand in comments.
+    fn not_utf8(&mut self, path: &str, bad: usize, bytes: &[u8]) -> FileId {
+        let utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+        let other = utf16 || bytes.contains(&0);
+        let file = match other {
+            true => self.sources.add(path.to_owned(), String::new()),
+            false => self.sources.add(path.to_owned(), String::from_utf8_lossy(bytes).into_owned()),
+        };
+        let span = match other {
+            true => Span::new(file, 0..0),
+            false => Span::new(file, bad..bad + '\u{fffd}'.len_utf8()),
+        };
+        let line = bytes[..bad].iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let message = format!("`{path}` is not UTF-8: byte {:#04x} on line {line} belongs to no character", bytes[bad]);
+        let help = match utf16 {
+            true => "the file begins like UTF-16: save it as UTF-8",
+            false => "save the file as UTF-8",
+        };
+        self.diagnostics.push(Diagnostic::new(Code::ENCODING, span, message).help(help));
+        file
     }
 
     /// Parses a file of the map into `ast`.
@@ -171,7 +176,11 @@ impl Files<'_> {
     /// Follows an `include`.
     fn include(&mut self, from: FileId, written: &Word, ast: &mut Ast) {
         let refuse = |message: String| Diagnostic::new(Code::INCLUDE, written.span, message);
-        if written.text.is_empty() || written.text.starts_with(['/', '\\']) || written.text.contains(':') {
+        if written.text.is_empty() {
+            self.diagnostics.push(refuse("this `include` names no file".to_owned()));
+            return;
+        }
+        if written.text.starts_with(['/', '\\']) || written.text.contains(':') {
             self.diagnostics.push(
                 refuse(format!("`{}` is not a relative path", written.text))
                     .label("must be relative to this file")

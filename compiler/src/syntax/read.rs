@@ -69,6 +69,8 @@ impl Reader {
                     let op = self.op(pair, std::mem::take(&mut docs), diagnostics);
                     parsed = Parsed::Item(op);
                 }
+                // What follows an item that broke off is a part of it.
+                Rule::rest if matches!(parsed, Parsed::Item(Item::Bad(_))) => {}
                 Rule::rest => self.explain_rest(&pair, diagnostics),
                 _ => {}
             }
