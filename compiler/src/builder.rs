@@ -109,8 +109,7 @@ impl Builder {
             return Err(BuildError::Read { path: self.file, cause });
         }
         let compilation = crate::compile(&path, &DiskLoader);
-        let sources: Vec<PathBuf> =
-            compilation.sources.files().map(|(_, file)| PathBuf::from(&file.path)).collect();
+        let sources: Vec<PathBuf> = compilation.sources.files().map(|(_, file)| PathBuf::from(&file.path)).collect();
         if cargo {
             for source in sources.iter().skip(1) {
                 println!("cargo:rerun-if-changed={}", source.display());

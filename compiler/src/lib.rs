@@ -6,7 +6,9 @@
 
 pub mod arch;
 pub mod assemble;
+mod builder;
 pub mod check;
+mod compile;
 pub mod diagnostics;
 pub mod emit;
 pub mod model;
@@ -15,3 +17,6 @@ pub mod resolve;
 pub mod source;
 mod suggest;
 pub mod syntax;
+
+pub use builder::{BuildError, Builder, Built};
+pub use compile::{Compilation, compile};
