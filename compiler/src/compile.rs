@@ -42,6 +42,7 @@ pub fn compile(path: &str, loader: &dyn Loader) -> Compilation {
         let assembled = assemble::assemble(resolved, &sources, &mut diagnostics);
         check::check(assembled, &sources, &mut diagnostics)
     });
+    resolve::apply_allows(&ast, &mut diagnostics);
     diagnostics.sort();
     let checked = checked.filter(|_| !diagnostics.has_errors());
     Compilation { sources, diagnostics, checked }
