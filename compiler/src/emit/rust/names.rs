@@ -1,0 +1,103 @@
+//! Names in the Rust output.
+
+use crate::model::Type;
+
+/// Words that are reserved in some edition from 2015 to 2024 (Rust reference, "Keywords").
+const KEYWORDS: &[&str] = &[
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn", "else", "enum",
+    "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move",
+    "mut", "override", "priv", "pub", "ref", "return", "static", "struct", "trait", "true", "try", "type", "typeof",
+    "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
+];
+
+/// Words that not even a raw identifier can spell.
+const NEVER: &[&str] = &["self", "Self", "super", "crate", "_"];
+
+/// Names that every generated module has itself.
+const OWN: &[&str] = &["features", "backends", "sites", "table", "identity", "nop", "Ops", "OPS", "SET"];
+
+/// `name` as an identifier.
+pub(super) fn ident(name: &str) -> String {
+    if NEVER.contains(&name) {
+        format!("{name}_")
+    } else if KEYWORDS.contains(&name) {
+        format!("r#{name}")
+    } else {
+        name.to_owned()
+    }
+}
+
+/// The modules and the function of an op: `irq.save_fl` gives `["irq"]` and `save_fl`.
+pub(super) fn path(op: &str) -> (Vec<String>, String) {
+    let mut parts: Vec<String> = op.split('.').map(ident).collect();
+    if let Some(first) = parts.first_mut()
+        && OWN.contains(&first.as_str())
+    {
+        first.push('_');
+    }
+    let function = parts.pop().unwrap_or_default();
+    (parts, function)
+}
+
+/// `irq_save_fl` as `IrqSaveFl`.
+pub(super) fn camel(name: &str) -> String {
+    let mut camel = String::new();
+    for part in name.split(['_', '.']) {
+        let mut characters = part.chars();
+        camel.extend(characters.next().map(|first| first.to_ascii_uppercase()));
+        camel.push_str(characters.as_str());
+    }
+    ident(&camel)
+}
+
+/// `sse4.1` as `SSE4_1`.
+pub(super) fn constant(name: &str) -> String {
+    let upper = name.replace(|character: char| !character.is_ascii_alphanumeric(), "_").to_ascii_uppercase();
+    if upper.starts_with(|first: char| first.is_ascii_digit()) { format!("_{upper}") } else { upper }
+}
+
+/// The Rust type of an operand.
+pub(super) fn type_name(ty: Type) -> &'static str {
+    match ty {
+        Type::Word => "usize",
+        Type::U8 => "u8",
+        Type::U16 => "u16",
+        Type::U32 => "u32",
+        Type::U64 => "u64",
+        Type::Ptr => "*mut ::core::ffi::c_void",
+        Type::Bool => "bool",
+    }
+}
+
+/// Bytes of an operand.
+pub(super) fn type_size(ty: Type) -> u32 {
+    match ty {
+        Type::U8 | Type::Bool => 1,
+        Type::U16 => 2,
+        Type::U32 => 4,
+        Type::Word | Type::U64 | Type::Ptr => 8,
+    }
+}
+
+/// Text as the content of a Rust string literal.
+pub(super) fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.escape_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keywords_are_handled_and_not_emitted() {
+        assert_eq!(path("type.match"), (vec!["r#type".to_owned()], "r#match".to_owned()));
+        assert_eq!(path("self.super"), (vec!["self_".to_owned()], "super_".to_owned()));
+        assert_eq!(path("sites.fn"), (vec!["sites_".to_owned()], "r#fn".to_owned()));
+        assert_eq!(path("nop"), (vec![], "nop_".to_owned()));
+        assert_eq!(path("cpu.nop"), (vec!["cpu".to_owned()], "nop".to_owned()));
+        assert_eq!(camel("irq_save_fl"), "IrqSaveFl");
+        assert_eq!(camel("self"), "Self_");
+        assert_eq!(constant("sse4.1"), "SSE4_1");
+        assert_eq!(constant("3dnow"), "_3DNOW");
+    }
+}
