@@ -320,6 +320,16 @@ unsafe impl Sync for Fixup {}
 // SAFETY: (4) as (1).
 unsafe impl Sync for Feature {}
 
+/// The address of a name for the table. It must end with a NUL: anything else does not compile.
+///
+/// ```
+/// const NAME: *const core::ffi::c_char = pvc_runtime::table::name(b"irq.save_fl\0");
+/// ```
+pub const fn name(text: &'static [u8]) -> *const c_char {
+    assert!(matches!(text, [.., 0]), "names in a table end with NUL");
+    text.as_ptr().cast()
+}
+
 /// Writable area of a generated table (plans and last applied targets), shared only with the patcher.
 #[repr(transparent)]
 #[derive(Debug)]

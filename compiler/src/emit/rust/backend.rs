@@ -288,10 +288,9 @@ pub(super) fn body(
         push("sahf");
     }
     for &register in &kept {
-        if !destroyed.contains(&register) || operand(register, &contract.results) {
-            if let Some(place) = place(register) {
-                push(&format!("mov {place}, {}", name(register)));
-            }
+        let wanted = !destroyed.contains(&register) || operand(register, &contract.results);
+        if let (true, Some(place)) = (wanted, place(register)) {
+            push(&format!("mov {place}, {}", name(register)));
         }
     }
     push("leave");

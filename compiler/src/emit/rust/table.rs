@@ -241,7 +241,7 @@ fn kinds() -> Vec<String> {
 
 /// A NUL-terminated name. Edition 2018 has no `c""`.
 fn c_string(text: &str) -> String {
-    format!("b\"{}\\0\".as_ptr().cast()", text.escape_default())
+    format!("name(b\"{}\\0\")", text.escape_default())
 }
 
 /// The fixups, as assembly: a symbol that a row names may be code or data, of any language, and Rust would have to know.
