@@ -26,7 +26,7 @@ module.exports = grammar({
   extras: $ => [/\s/, $.comment, $.block_comment],
 
   // `a, b` begins both `a, b: rax` and `a, b` itself; the `:` decides.
-  conflicts: $ => [[$.arch, $.clobber], [$.arch, $.site_kind]],
+  conflicts: $ => [[$._arch, $._clobber], [$._arch, $._dotted]],
 
   rules: {
     source_file: $ => repeat(choice($.inner_doc_comment, $.doc_comment, $._item)),
@@ -37,13 +37,17 @@ module.exports = grammar({
     block_comment: _ => /\/\*([^*]|\*+[^*\/])*\*+\//,
     doc_comment: _ => /\/\/\/([^\/\n].*)?/,
     inner_doc_comment: _ => /\/\/!.*/,
+    // Before `identifier`: of two matches of one length the earlier rule wins.
+    _decorator: _ => folded(
+      '%?k[0-7]|z|sae|r[nduz]-sae|1to(2|4|8|16|32)|vex[23]?|evex|rex2?|load|store|disp(8|16|32)|nf|nooptimize'
+      + '|dfv=[a-z, ]*',
+    ),
     identifier: _ => /[A-Za-z_][A-Za-z0-9_]*/,
     number: _ => /[0-9]+/,
     string: $ => seq('"', optional($.string_content), token.immediate('"')),
-    string_content: _ => token.immediate(/[^"\n]+/),
-    arch: $ => $.identifier,
-    type: $ => $.identifier,
-    register: $ => $.identifier,
+    string_content: _ => token.immediate(prec(1, /[^"\n]+/)),
+    _arch: $ => alias($.identifier, $.arch),
+    _clobber: $ => alias($.identifier, $.clobber),
 
     // ---- items --------------------------------------------------------------------------------------------------
     include: $ => seq('include', field('path', $.string)),
@@ -52,14 +56,14 @@ module.exports = grammar({
     patchset_body: $ => lines($._set_clause),
     _set_clause: $ => choice($.arch_clause, $.abi_clause, $.baseline_clause, $.syntax_clause, $.site_clause),
 
-    arch_clause: $ => seq('arch', list($.arch)),
+    arch_clause: $ => seq('arch', list($._arch)),
     abi_clause: $ => seq('abi', field('abi', $.identifier)),
     baseline_clause: $ => seq('baseline', list($.feature_name)),
     syntax_clause: $ => seq('syntax', field('syntax', $.identifier)),
     site_clause: $ => seq('site', groups($.site_group)),
     site_group: $ => seq(optional($._for_arches), list($.site_kind)),
     site_kind: $ => seq($._dotted, optional(seq('(', field('length', $.number), ')'))),
-    _for_arches: $ => seq(list($.arch), ':'),
+    _for_arches: $ => seq(list($._arch), ':'),
     _dotted: $ => seq($.identifier, repeat(seq(token.immediate('.'), $.identifier))),
 
     // ---- op -----------------------------------------------------------------------------------------------------
@@ -73,10 +77,10 @@ module.exports = grammar({
     op_name: $ => $._dotted,
     parameters: $ => seq('(', optional(parameters($.parameter)), ')'),
     parameter: $ => seq(field('name', $.identifier), ':', $._typed),
-    _typed: $ => seq(field('type', $.type), optional(seq('in', field('register', $.register)))),
+    _typed: $ => seq(field('type', alias($.identifier, $.type)), optional(seq('in', field('register', alias($.identifier, $.register))))),
     _returns: $ => choice($.never, alias($._results, $.results), $.parameter, $.result),
     never: _ => '!',
-    _results: $ => seq('(', parameters($.parameter), ')'),
+    _results: $ => seq('(', parameters(choice($.parameter, $.result)), ')'),
     result: $ => $._typed,
 
     op_body: $ => lines($._op_clause),
@@ -85,9 +89,8 @@ module.exports = grammar({
       $.nocall_clause, $.partial_clause, $.row,
     ),
     clobbers_clause: $ => seq('clobbers', groups($.clobber_group)),
-    clobber_group: $ => seq(optional($._for_arches), list($.clobber)),
-    clobber: $ => $.identifier,
-    preserves_clause: $ => seq('preserves', list(alias($.identifier, $.clobber))),
+    clobber_group: $ => seq(optional($._for_arches), list($._clobber)),
+    preserves_clause: $ => seq('preserves', list($._clobber)),
     default_clause: $ => seq('default', field('function', $.identifier)),
     allow_clause: $ => seq('allow', '(', field('code', $.identifier), ',', field('reason', $.string), ')'),
     live_clause: _ => 'live',
@@ -95,7 +98,7 @@ module.exports = grammar({
     partial_clause: _ => 'partial',
 
     row: $ => seq(
-      list($.arch),
+      list($._arch),
       optional(seq('when', field('condition', $._condition))),
       optional($.identity),
       field('asm', $.asm),
@@ -133,9 +136,9 @@ module.exports = grammar({
     ),
     _operation: $ => seq(field('mnemonic', alias($._asm_word, $.mnemonic)), optional(list($.operand))),
     // GNU as manual, i386-Prefixes.
-    prefix: _ => token(prec(1, folded(
+    prefix: _ => folded(
       'lock|rep|repe|repz|repne|repnz|data16|data32|addr16|addr32|xacquire|xrelease|bnd|notrack|[cdefgs]s|rex(64)?x?y?z?',
-    ))),
+    ),
 
     operand: $ => repeat1($._operand_part),
     _operand_part: $ => choice(
@@ -158,9 +161,5 @@ module.exports = grammar({
     role: $ => seq('{', field('name', $.identifier), '}'),
     // What the assembler itself writes in braces: pseudo-prefixes, masks, broadcasts, rounding.
     decorator: $ => seq('{', $._decorator, '}'),
-    _decorator: _ => token(prec(1, folded(
-      '%?k[0-7]|z|sae|r[nduz]-sae|1to(2|4|8|16|32)|vex[23]?|evex|rex2?|load|store|disp(8|16|32)|nf|nooptimize'
-      + '|dfv=[a-z, ]*',
-    ))),
   },
 });

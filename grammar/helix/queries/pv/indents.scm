@@ -1,0 +1,2 @@
+[(patchset_body) (op_body) (asm) (parameters)] @indent
+["}" ")"] @outdent

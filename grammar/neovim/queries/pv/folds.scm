@@ -1,0 +1,6 @@
+[
+  (patchset_body)
+  (op_body)
+  (asm)
+  (parameters)
+] @fold

@@ -1,0 +1,4 @@
+; A role in asm refers to an operand of its op.
+(op) @local.scope
+(parameter name: (identifier) @local.definition.parameter)
+(role name: (identifier) @local.reference)

@@ -1,0 +1,1 @@
+autocmd BufRead,BufNewFile *.pv set filetype=pv
