@@ -89,6 +89,8 @@ pub fn all() -> Vec<Candidate> {
             continue;
         }
         let modes = info.mode16() as u8 | (info.mode32() as u8) << 1 | (info.mode64() as u8) << 2;
+        // GNU as and LLVM know these in 64-bit mode only, where they can be %rip-relative.
+        let modes = if format!("{code:?}").starts_with("Prefetchit") { modes & 4 } else { modes };
         if modes == 0 {
             continue;
         }
@@ -165,6 +167,7 @@ pub fn all() -> Vec<Candidate> {
         set(info.can_use_xrelease_prefix() && (name.starts_with("Mov_") || name.starts_with("Xchg_")), Form::HLE_NOLOCK);
         set(info.requires_unique_reg_nums(), Form::GATHER);
         set(info.requires_unique_dest_reg_num(), Form::UNIQUE_DEST);
+        set(ops.contains(&(K::sibmem as u8)), Form::NEED_SIB);
         set(ops.contains(&(K::mem_mib as u8)) || ops.contains(&(K::sibmem as u8)), Form::NO_RIP);
         let second = if info.op_code_len() == 2 { info.op_code() as u8 } else { 0 };
         let opcode = if info.op_code_len() == 2 { (info.op_code() >> 8) as u8 } else { info.op_code() as u8 };
@@ -229,6 +232,8 @@ pub fn static_length(candidate: &Candidate) -> u32 {
         _ => 2,
     };
     length += (form.pp != 0) as u32;
+    // VEX.W needs the 3-byte prefix; the other maps have it anyway.
+    length += (form.enc == Encoding::Vex && form.map == 1 && form.flags & Form::W != 0) as u32;
     length += (form.osz == 64 && form.flags & Form::D64 == 0) as u32;
     for &op in &form.ops {
         length += match KINDS[op as usize].slot {

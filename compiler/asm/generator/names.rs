@@ -28,7 +28,15 @@ fn words(text: &str) -> BTreeSet<&str> {
 
 fn banned(code: Code) -> bool {
     let name = format!("{code:?}");
-    BANNED.iter().any(|prefix| name.starts_with(prefix))
+    BANNED.iter().any(|pattern| match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => name == *pattern,
+    })
+}
+
+fn fma4(mnemonic: &str) -> bool {
+    let stem = mnemonic.strip_prefix("vfn").or(mnemonic.strip_prefix("vf")).unwrap_or("");
+    (stem.starts_with("madd") || stem.starts_with("msub")) && !stem.contains(|c: char| c.is_ascii_digit())
 }
 
 /// All forms, iced's and the variants.
@@ -43,8 +51,9 @@ pub fn candidates() -> Vec<Candidate> {
             candidate.form.flags |= Form::WANT_VEX;
         }
         adjust(&mut candidate);
-        variants(&candidate, &mut out);
-        out.push(candidate);
+        if !variants(&candidate, &mut out) {
+            out.push(candidate);
+        }
     }
     out
 }
@@ -64,16 +73,38 @@ fn adjust(candidate: &mut Candidate) {
         | Verr_rm16 | Verr_r32m16 | Verr_r64m16 | Verw_rm16 | Verw_r32m16 | Verw_r64m16 | Lmsw_rm16 | Lmsw_r32m16 | Lmsw_r64m16
         | Arpl_rm16_r16 | Arpl_r32m16_r32 => form.osz = 0,
         Sldt_r64m16 | Str_r64m16 | Mov_r64m16_Sreg => form.osz = 32,
-        Lar_r64_r64m16 | Lsl_r64_r64m16 => form.osz = 32,
-        EVEX_Vmovq_xmm_xmmm64 | EVEX_Vmovq_xmmm64_xmm => candidate.rank = 0,
+        Lkgs_rm16 | Lkgs_r32m16 | Lkgs_r64m16 => form.osz = 0,
+        // With all four operands registers, FMA4 has two encodings of one instruction; GNU as takes VEX.W = 1.
+        // Intel `fword ptr` means a 32-bit base, also in 16-bit code.
+        Lgdt_m1632_16 | Lidt_m1632_16 | Sgdt_m1632_16 | Sidt_m1632_16 => form.mem = 5,
+        _ if form.enc == Encoding::Vex && form.map == 3 && form.flags & Form::W != 0 && fma4(&candidate.mnemonic) => {
+            candidate.rank = -1;
+            return;
+        }
         _ => {}
+    }
+    // These write or read 32 bits or less of the register; GNU as leaves REX.W and VEX.W out for the 64-bit name.
+    let narrow = ["extractps", "movmskps", "movmskpd", "pextrb", "pextrw", "pinsrb", "pinsrw", "pmovmskb"];
+    let stem = candidate.mnemonic.strip_prefix('v').unwrap_or(&candidate.mnemonic);
+    if narrow.contains(&stem) {
+        form.osz = 0;
+        form.flags &= !Form::W;
+    }
+    if candidate.mnemonic.starts_with("bnd") {
+        form.flags |= Form::NO_ADDR32;
+        if matches!(candidate.mnemonic.as_str(), "bndmk" | "bndldx" | "bndstx") {
+            form.flags |= Form::NO_RIP;
+        }
     }
 }
 
 /// Forms with operands left out or written out.
-fn variants(candidate: &Candidate, out: &mut Vec<Candidate>) {
+///
+/// `true` if the form itself is not to be had with the operands iced gives it.
+fn variants(candidate: &Candidate, out: &mut Vec<Candidate>) -> bool {
     let name = format!("{:?}", candidate.code);
     let mut memory_selector = None;
+    let mut dropped = false;
     let mut make = |ops: &[u8], second: Option<u8>| {
         let mut variant = candidate.clone();
         variant.variant = true;
@@ -112,6 +143,10 @@ fn variants(candidate: &Candidate, out: &mut Vec<Candidate>) {
         variant.length -= 1;
         memory_selector = Some(variant);
     }
+    // GNU as takes the 32-bit register that the CPU does not read all of.
+    if name == "Movsxd_r16_rm16" {
+        push!(&[27, 15]);
+    }
     if matches!(name.as_str(), "Lar_r32_r32m16" | "Lsl_r32_r32m16" | "Lar_r64_r64m16" | "Lsl_r64_r64m16") {
         push!(&[candidate.form.ops[0], 14]);
     }
@@ -129,7 +164,13 @@ fn variants(candidate: &Candidate, out: &mut Vec<Candidate>) {
     }
     // x87: the stack top may be left out, and both operands of the popping forms.
     if candidate.mnemonic.starts_with('f') && ops.len() == 2 && ops.contains(&79) && ops.contains(&80) {
-        push!(&[80]);
+        let only_one = ["fcom", "fcomp", "fucom", "fucomp", "fxch"].contains(&candidate.mnemonic.as_str());
+        if !candidate.mnemonic.starts_with("fcmov") {
+            push!(&[80]);
+        }
+        if only_one {
+            dropped = true;
+        }
         let zero = ["faddp", "fmulp", "fsubp", "fsubrp", "fdivp", "fdivrp", "fcom", "fcomp", "fucom", "fucomp", "fxch", "fcomi", "fcomip", "fucomi", "fucomip"];
         if zero.contains(&candidate.mnemonic.as_str()) {
             make(&[], Some(candidate.form.second + 1));
@@ -154,7 +195,11 @@ fn variants(candidate: &Candidate, out: &mut Vec<Candidate>) {
     if matches!(name.as_str(), "Xchg_r16_AX" | "Xchg_r32_EAX" | "Xchg_r64_RAX") {
         push!(&[ops[1], ops[0]]);
     }
+    if matches!(name.as_str(), "Fnstsw_AX" | "Fstsw_AX") {
+        push!(&[]);
+    }
     out.extend(memory_selector);
+    dropped
 }
 
 /// iced's `mem`.
@@ -174,6 +219,9 @@ fn att_names(candidate: &Candidate, sized: &BTreeSet<&str>, xyz: &BTreeSet<&str>
         }
         names
     };
+    if let Some((_, names)) = ATT_RENAMED.iter().find(|(name, _)| *name == m) {
+        return names.split_whitespace().map(str::to_string).collect();
+    }
     if candidate.form.enc == Encoding::Legacy {
         if let Some((_, stem)) = STRING_STEMS.iter().find(|(name, _)| *name == m) {
             // movsd and cmpsd are SSE instructions too.
@@ -186,11 +234,11 @@ fn att_names(candidate: &Candidate, sized: &BTreeSet<&str>, xyz: &BTreeSet<&str>
                 return names;
             }
         }
+        if code == "Sysexitd" {
+            return vec!["sysexit".into(), "sysexitl".into()];
+        }
         if let Some((_, stem)) = STEMS.iter().find(|(name, _)| *name == m) {
             return both(stem);
-        }
-        if let Some((_, names)) = ATT_RENAMED.iter().find(|(name, _)| *name == m) {
-            return names.split_whitespace().map(str::to_string).collect();
         }
         let far = code.contains("_ptr16") || code.starts_with("Call_m16") || code.starts_with("Jmp_m16");
         if far {
@@ -207,7 +255,7 @@ fn att_names(candidate: &Candidate, sized: &BTreeSet<&str>, xyz: &BTreeSet<&str>
         if m == "movsxd" {
             return match code.as_str() {
                 "Movsxd_r64_rm32" => vec!["movslq".into(), "movsxd".into(), "movsl".into(), "movsx".into(), "movsxl".into()],
-                _ => vec!["movsxd".into()],
+                _ => vec!["movsxd".into(), "movsxl".into()],
             };
         }
         if code.starts_with("Mov_r64_imm64") || code.contains("moffs") {
@@ -217,6 +265,12 @@ fn att_names(candidate: &Candidate, sized: &BTreeSet<&str>, xyz: &BTreeSet<&str>
         }
         if code.starts_with("Set") && m.starts_with("set") && m != "setssbsy" {
             return both(m);
+        }
+        if matches!(m, "fldenv" | "fnstenv" | "fstenv" | "fnsave" | "fsave" | "frstor") {
+            return vec![m.to_string(), format!("{m}{}", if letter == "w" { "s" } else { "l" })];
+        }
+        if matches!(m, "fldcw" | "fnstcw" | "fstcw" | "fnstsw" | "fstsw") && is_memory {
+            return vec![m.to_string(), format!("{m}w")];
         }
         if let Some(names) = x87_names(candidate, &code) {
             return names;
@@ -251,6 +305,12 @@ fn x87_names(candidate: &Candidate, code: &str) -> Option<Vec<String>> {
         "fdivrp" => "fdivp",
         _ => "",
     };
+    // `fadd` alone is `faddp`.
+    if candidate.op_count() == 0 && candidate.form.opcode == 0xde && m.ends_with('p') && m != "fcompp" {
+        let popping = exchange(m);
+        let popping = if popping.is_empty() { m } else { popping };
+        return Some(vec![popping.to_string(), popping[..popping.len() - 1].to_string()]);
+    }
     if code.contains("_sti_st0") {
         let other = exchange(m);
         return Some(vec![if other.is_empty() { m.to_string() } else { other.to_string() }]);
@@ -279,6 +339,15 @@ fn intel_names(candidate: &Candidate) -> Vec<String> {
     let code = format!("{:?}", candidate.code);
     let mut names = vec![m.to_string()];
     if candidate.form.enc == Encoding::Legacy {
+        if let Some((_, stem)) = STEMS.iter().find(|(name, _)| *name == m) {
+            let stem = if *stem == "lret" { "retf" } else { stem };
+            let letter = match candidate.letter {
+                b'w' => "w",
+                b'l' => "d",
+                _ => "q",
+            };
+            return vec![stem.to_string(), format!("{stem}{letter}")];
+        }
         if let Some((_, stem)) = STRING_STEMS.iter().find(|(name, _)| *name == m) {
             if candidate.form.map == 0 && candidate.op_count() != 0 {
                 names.push((*stem).to_string());
@@ -310,7 +379,8 @@ fn sort_key(candidate: &Candidate, mode: usize, mode_sized: &BTreeSet<&str>, ste
     } else {
         0
     };
-    let prefix = ((form.osz == 16 && mode != 0) || (form.osz == 32 && mode == 0)) as u32;
+    let foreign = (form.asz != 0 && form.asz != default) as u32;
+    let prefix = foreign + ((form.osz == 16 && mode != 0) || (form.osz == 32 && mode == 0)) as u32;
     (encoding, size, candidate.length + prefix, candidate.rank, candidate.code as usize)
 }
 
@@ -323,6 +393,13 @@ pub fn default_name(text: &str, column: usize, candidates: &[Candidate], list: &
     if words(XYZ).contains(mnemonic) {
         return None;
     }
+    let x87 = list.forms.first().is_some_and(|&form| (0xd8..=0xdf).contains(&candidates[form].form.opcode) && candidates[form].form.map == 0);
+    if x87 {
+        return Some(format!("{text}s"));
+    }
+    if text == "movzx" || text == "movsx" {
+        return Some(format!("{text}b"));
+    }
     Some(format!("{text}{}", if column == 0 { 'w' } else { 'l' }))
 }
 
@@ -331,6 +408,7 @@ pub const BRANCH: u8 = 2;
 pub const MOVABS: u8 = 4;
 pub const NO_REVERSE: u8 = 8;
 pub const DEFAULT_SIZE: u8 = 16;
+pub const SIZE_SHIFT: u8 = 5;
 
 /// Whether the operands of two forms can be the same text while the sizes differ.
 pub fn can_confuse(a: &Candidate, b: &Candidate) -> bool {
@@ -365,7 +443,7 @@ pub fn names(candidates: &[Candidate]) -> BTreeMap<String, Name> {
             // In 64-bit mode the near forms with a 16-bit operand size are vendor-dependent
             // (SDM volume 2, JMP); only `data16` asks for them.
             let code = format!("{:?}", candidate.code);
-            if mode == 2 && near_branch_16(&code) {
+            if mode == 2 && near_branch_16(&code) && (code.starts_with('J') && !code.starts_with("Jmp_rm") || code.starts_with("Loop") || code.starts_with("Xbegin")) {
                 continue;
             }
             if mode == 1 && near_branch_16(&code) && !matches!(candidate.mnemonic.as_str(), "call" | "jmp" | "ret" | "loop" | "xbegin") {
@@ -378,6 +456,9 @@ pub fn names(candidates: &[Candidate]) -> BTreeMap<String, Name> {
             if candidate.form.ops[0] == kinds::CONST_3 {
                 raw.entry("int".into()).or_default()[mode].push(index);
                 raw.entry("int".into()).or_default()[3 + mode].push(index);
+                continue;
+            }
+            if code == "Movsxd_r16_rm16" && !candidate.variant {
                 continue;
             }
             for name in att_names(candidate, &sized, &xyz) {
@@ -416,8 +497,13 @@ pub fn names(candidates: &[Candidate]) -> BTreeMap<String, Name> {
             if text.starts_with("movabs") {
                 flags |= MOVABS;
             }
-            if column < 3 && matches!(stem, "enter" | "bound" | "invlpga" | "monitor" | "mwait" | "monitorx" | "mwaitx") {
+            if column < 3 && matches!(stem, "enter" | "bound" | "invlpga" | "invlpgb" | "monitor" | "mwait" | "monitorx" | "mwaitx" | "pvalidate" | "rmpadjust" | "rmpupdate") {
                 flags |= NO_REVERSE;
+            }
+            // The size letter of the name, for the reading of immediates.
+            let letter = list.first().map_or(0, |&index| candidates[index].letter);
+            if column < 3 && letter != 0 && text.as_bytes().last() == Some(&letter) && list.iter().all(|&index| candidates[index].letter == letter) {
+                flags |= (b"bwlq".iter().position(|&other| other == letter).unwrap_or(0) as u8 + 1) << SIZE_SHIFT;
             }
             name.lists[column] = List { forms: std::mem::take(list), flags };
         }

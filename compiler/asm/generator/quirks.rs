@@ -6,18 +6,22 @@ use super::kinds::*;
 /// Codes that are never produced: duplicates of better forms, and instructions that GNU as does not know
 /// (Cyrix and early-stepping 386/486 opcodes, reserved NOPs).
 pub const BANNED: &[&str] = &[
-    "Cmpxchg486_", "Reservednop", "ReservedNop", "Umov_", "Xbts_", "Ibts_", "Storeall", "Loadall", "Lfence_E", "Mfence_F", "Sfence_F",
-    "Add_rm8_imm8_82", "Or_rm8_imm8_82", "Adc_rm8_imm8_82", "Sbb_rm8_imm8_82", "And_rm8_imm8_82", "Sub_rm8_imm8_82",
-    "Xor_rm8_imm8_82", "Cmp_rm8_imm8_82", "Sal_", "Test_rm8_imm8_F6r1", "Test_rm16_imm16_F7r1", "Test_rm32_imm32_F7r1",
-    "Test_rm64_imm32_F7r1", "Fcom_st0_sti_DCD0", "Fcomp_st0_sti_DCD8", "Fxch_st0_sti_DDC8", "Fstp_sti_DFD0", "Fstp_sti_DFD8",
-    "Fcomp_st0_sti_DED0", "Fxch_st0_sti_DFC8", "Ffreep_sti_DF", "Xstore_alt", "Xsha512_alt", "Frinear", "Frichop", "Frint2",
-    "Ftstp", "Bb0_reset", "Bb1_reset", "Cpu_read", "Cpu_write", "Dmint", "Rdm", "Smint", "Svdc_", "Rsdc_", "Svldt_", "Rsldt_",
-    "Svts_", "Rsts_", "Paddsiw", "Paveb", "Pmagw", "Pdistib", "Psubsiw", "Pmvzb", "Pmvnzb", "Pmvlzb", "Pmvgezb", "Pmulhriw",
-    "Pmachriw", "Pmulhrw_mm_mmm64", "Ccs_hash", "Ccs_encrypt", "Xsha512_", "Altinst", "Undoc", "Fstdw_", "Fnstdw_", "Fstsg_",
-    "Fnstsg_", "Fstpnce", "Fsetpm", "Frstpm", "Emulator", "Jmpe_", "Smint_0F7E", "Rdshr_", "Wrshr_", "Sfence_0F", "Fnsetpm_",
-    "Popw_CS", "Rdudbg", "Wrudbg", "Mov_rm8_imm8_C6r", "Ud0_r16_rm16", "Cl1invmb", "Zero_bytes", "Fnstsw_m2byte_X", "Vmgexit_F2",
-    "Pcmpestri64", "Pcmpestrm64_X", "Fdisi", "Feni", "Lea_X", "Prefetchreserved", "Prefetchw_X",
-    "Movsxd_r16_rm16_X", "Bndmov_X", "Fnop_X",
+    // Second encodings of the same thing.
+    "Cmpxchg486_*", "Lfence_E*", "Mfence_F*", "Sfence_F*", "Add_rm8_imm8_82", "Or_rm8_imm8_82", "Adc_rm8_imm8_82", "Sbb_rm8_imm8_82",
+    "And_rm8_imm8_82", "Sub_rm8_imm8_82", "Xor_rm8_imm8_82", "Cmp_rm8_imm8_82", "Sal_*", "Test_rm8_imm8_F6r1", "Test_rm16_imm16_F7r1",
+    "Test_rm32_imm32_F7r1", "Test_rm64_imm32_F7r1", "Fcom_st0_sti_DC*", "Fcomp_st0_sti_D*", "Fxch_st0_sti_D*", "Fstp_sti_DF*",
+    "Xstore_alt_*", "Xsha512_alt_*", "Vmgexit_F2",
+    // Reserved NOPs and opcodes of single steppings.
+    "Reservednop_*", "ReservedNop_*", "Umov_*", "Xbts_*", "Ibts_*", "Storeall", "Loadall*", "Popw_CS", "Ud0", "Bswap_r16", "Jmpe_*",
+    "Prefetchreserved*", "Zero_bytes", "Pcommit",
+    // Cyrix, Centaur and NexGen.
+    "Frinear", "Frichop", "Frint2", "Ftstp", "Bb0_reset", "Bb1_reset", "Cpu_read", "Cpu_write", "Dmint", "Rdm", "Smint", "Smint_0F7E",
+    "Svdc_*", "Rsdc_*", "Svldt_*", "Rsldt_*", "Svts_*", "Rsts_*", "Paddsiw_*", "Paveb_*", "Pmagw_*", "Pdistib_*", "Psubsiw_*", "Pmvzb_*",
+    "Pmvnzb_*", "Pmvlzb_*", "Pmvgezb_*", "Pmulhriw_*", "Pmachriw_*", "Pmulhrw_mm_mmm64", "Ccs_hash_*", "Ccs_encrypt_*", "Xsha512_*",
+    "Altinst", "Undoc*", "Fstdw_*", "Fnstdw_*", "Fstsg_*", "Fnstsg_*", "Fstpnce_*", "Rdshr_*", "Wrshr_*", "Rdudbg", "Wrudbg",
+    "Cl1invmb",
+    // Knights Corner, which shares mnemonics with AVX-512 but not encodings.
+    "VEX_KNC_*",
 ];
 
 /// Mnemonics (iced's) whose forms answer to the name with and without a size letter.
@@ -30,12 +34,14 @@ dec div enter idiv imul in inc lar lds lea leave les lfs lgdt lgs lidt lldt lmsw
 lsl lss ltr lzcnt mov movbe movnti mul neg nop not or out pop popcnt ptwrite push rcl rcr rdfsbase rdgsbase rdrand rdseed ret
 rol ror sar sbb sgdt shl shld shr shrd sidt sldt smsw str sub test tzcnt ud0 ud1 verr verw wrfsbase wrgsbase xadd xchg xor
 adcx adox andn bextr blci blcic blcfill blcmsk blcs blsfill blsi blsic blsmsk blsr bzhi mulx pdep pext rorx sarx shlx shrx
-t1mskc tzmsk vmread vmwrite lwpins lwpval call jmp setx xabort_x
+t1mskc tzmsk vmread vmwrite lwpins lwpval call jmp movdiri
+fldenv fnstenv fstenv fnsave fsave frstor fldcw fnstcw fstcw fnstsw fstsw
 ";
 
 /// Mnemonics whose unsuffixed form means the mode's own size, without a warning.
 pub const MODE_SIZED: &str = "push pop call jmp ret leave enter pushf popf pusha popa sgdt sidt lgdt lidt loop loope loopne jcxz jecxz jrcxz
-bndmov bndcl bndcu bndcn bndmk monitor monitorx vmload vmsave vmrun invlpga clzero umonitor xbegin";
+bndmov bndcl bndcu bndcn bndmk monitor monitorx vmload vmsave vmrun invlpga clzero umonitor xbegin
+fldenv fnstenv fstenv fnsave fsave frstor";
 
 /// AT&T string instructions: iced mnemonics, and the stem that takes a size letter.
 pub const STRING_STEMS: &[(&str, &str)] = &[
@@ -62,7 +68,9 @@ pub const ATT_RENAMED: &[(&str, &str)] = &[
     ("xlatb", "xlat xlatb"), ("wait", "wait fwait"), ("int1", "int1 icebp"), ("salc", "salc setalc"),
     ("getsecq", "getsecq"), ("pmulhrw", "pmulhrw"),
     ("fcomip", "fcomip fcompi"), ("fucomip", "fucomip fucompi"),
-    ("ud2", "ud2 ud2a"),
+    ("ud2", "ud2 ud2a"), ("pcmpestri64", "pcmpestriq"), ("pcmpestrm64", "pcmpestrmq"), ("vpcmpestri64", "vpcmpestriq"),
+    ("vpcmpestrm64", "vpcmpestrmq"), ("pcmpestri", "pcmpestri pcmpestril"), ("pcmpestrm", "pcmpestrm pcmpestrml"),
+    ("vpcmpestri", "vpcmpestri vpcmpestril"), ("vpcmpestrm", "vpcmpestrm vpcmpestrml"),
 ];
 
 /// Aliases in both syntaxes: (alias, name). The alias stands for whatever the name stands for.
@@ -123,7 +131,7 @@ pub const WANT_VEX: &str = "vpdpbusd vpdpbusds vpdpwssd vpdpwssds vpmadd52luq vp
 /// Operands that may be written although the opcode implies them: code prefix, operand kinds in Intel order.
 pub const EXPLICIT_OPERANDS: &[(&str, &[u8])] = &[
     ("Mwait", &[IMP_EAX, IMP_ECX]), ("Mwait", &[IMP_RAX, IMP_RCX]),
-    ("Mwaitx", &[IMP_EAX, IMP_ECX, IMP_EBX]), ("Mwaitx", &[IMP_RAX, IMP_RCX, IMP_RBX_DUMMY]),
+    ("Mwaitx", &[IMP_EAX, IMP_ECX, IMP_EBX]), ("Mwaitx", &[IMP_RAX, IMP_RCX, IMP_RBX]),
     ("Monitorw", &[IMP_AX, IMP_ECX, IMP_EDX]), ("Monitord", &[IMP_EAX, IMP_ECX, IMP_EDX]), ("Monitorq", &[IMP_RAX, IMP_RCX, IMP_RDX]),
     ("Monitorq", &[IMP_RAX, IMP_ECX, IMP_EDX]),
     ("Monitorxw", &[IMP_AX, IMP_ECX, IMP_EDX]), ("Monitorxd", &[IMP_EAX, IMP_ECX, IMP_EDX]), ("Monitorxq", &[IMP_RAX, IMP_RCX, IMP_RDX]),
@@ -137,20 +145,16 @@ pub const EXPLICIT_OPERANDS: &[(&str, &[u8])] = &[
     ("Skinit", &[IMP_EAX]),
     ("Pvalidatew", &[IMP_AX, IMP_ECX, IMP_EDX]), ("Pvalidated", &[IMP_EAX, IMP_ECX, IMP_EDX]), ("Pvalidateq", &[IMP_RAX, IMP_ECX, IMP_EDX]),
     ("Rmpadjust", &[IMP_RAX, IMP_RCX, IMP_RDX]), ("Rmpupdate", &[IMP_RAX, IMP_RCX]),
-    ("Tlbsync", &[]), ("Rdpru", &[]),
+    ("Pvalidatew", &[IMP_AX]), ("Pvalidated", &[IMP_EAX]), ("Pvalidateq", &[IMP_RAX]), ("Rmpadjust", &[IMP_RAX]), ("Rmpupdate", &[IMP_RAX]),
     ("Blendvpd_", &[48, 20, IMP_XMM0]), ("Blendvps_", &[48, 20, IMP_XMM0]), ("Pblendvb_", &[48, 20, IMP_XMM0]),
     ("Sha256rnds2_", &[48, 20, IMP_XMM0]),
     ("Div_rm8", &[73, 13]), ("Div_rm16", &[75, 14]), ("Div_rm32", &[77, 15]), ("Div_rm64", &[78, 17]),
     ("Idiv_rm8", &[73, 13]), ("Idiv_rm16", &[75, 14]), ("Idiv_rm32", &[77, 15]), ("Idiv_rm64", &[78, 17]),
-    ("Tpause_r", &[33, IMP_EDX, IMP_EAX]), ("Umwait_r", &[33, IMP_EDX, IMP_EAX]),
     ("Imul_r16_rm16_imm8", &[REGRM16, 84]), ("Imul_r16_rm16_imm16", &[REGRM16, 87]),
     ("Imul_r32_rm32_imm8", &[REGRM32, 85]), ("Imul_r32_rm32_imm32", &[REGRM32, 88]),
     ("Imul_r64_rm64_imm8", &[REGRM64, 86]), ("Imul_r64_rm64_imm32", &[REGRM64, 89]),
     ("Int3", &[CONST_3]),
 ];
-
-/// No such kind: the pattern above is dropped.
-pub const IMP_RBX_DUMMY: u8 = 0;
 
 /// Names that GNU as or LLVM know and iced cannot encode, by reason. `#` starts a comment.
 pub const UNSUPPORTED: &[(&str, &str)] = &[

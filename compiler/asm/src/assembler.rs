@@ -5,7 +5,7 @@ use crate::expression::Failed;
 use crate::layout::{Mark, Pending};
 use crate::lexer::{CLASS, Cursor, DIGIT, END, WORD};
 use crate::operand::Operand;
-use crate::prefixes::Prefixes;
+use crate::prefixes::{Prefixes, hint};
 use crate::symbols::{Definition, Place, Symbols, Value};
 use crate::table::{self, Name};
 use crate::{Assembly, Item, ItemKind, Mode, Options, Syntax};
@@ -29,8 +29,12 @@ pub(crate) struct Instruction {
     pub(crate) zero: bool,
     /// 0 none, 1 to 4 {rn,rd,ru,rz-sae}, 5 {sae}.
     pub(crate) rounding: u8,
+    /// Operands before the rounding decorator.
+    pub(crate) rounding_at: usize,
     /// Some decorator or size was written, so that the fast match does not do.
     pub(crate) decorated: bool,
+    /// Some operand is an immediate.
+    pub(crate) immediates: bool,
     /// Start of the statement with its prefixes.
     pub(crate) start: u32,
     /// The mnemonic.
@@ -93,7 +97,9 @@ impl<'t> Assembler<'t> {
                 mask: 0,
                 zero: false,
                 rounding: 0,
+                rounding_at: 0,
                 decorated: false,
+                immediates: false,
                 start: 0,
                 name: 0..0,
             },
@@ -175,6 +181,7 @@ impl<'t> Assembler<'t> {
         insn.zero = false;
         insn.rounding = 0;
         insn.decorated = false;
+        insn.immediates = false;
         insn.count = 0;
         insn.start = self.cur.pos as u32;
         loop {
@@ -219,7 +226,7 @@ impl<'t> Assembler<'t> {
                 return Err(Failed);
             }
             let Some(name) = key.and_then(|key| table::lookup(&key)) else {
-                return self.unknown_mnemonic(start, end);
+                return self.dotted_mnemonic(start, end);
             };
             if name.special != 0 {
                 if name.special >= 0x80 {
@@ -366,10 +373,49 @@ impl<'t> Assembler<'t> {
         mode + if self.syntax == Syntax::Att { 0 } else { 3 }
     }
 
+    /// `mov.s`, `mov.d32`: old spellings of the pseudo-prefixes.
+    #[cold]
+    fn dotted_mnemonic(&mut self, start: usize, end: usize) -> Result<(), Failed> {
+        let text = self.str(start, end);
+        for (tail, bits) in [(".s", hint::SWAP), (".d8", hint::DISP8), (".d16", hint::DISP16), (".d32", hint::DISP32)] {
+            let Some(stem) = text.strip_suffix(tail) else { continue };
+            if let Some(name) = table::key(stem).and_then(|key| table::lookup(&key)).filter(|name| name.special == 0) {
+                self.insn.hints |= bits;
+                self.insn.name = start as u32..end as u32;
+                return self.instruction(name);
+            }
+        }
+        self.unknown_mnemonic(start, end)
+    }
+
+    /// `,pt` and `,pn` behind a conditional jump: a branch hint.
+    #[cold]
+    fn branch_hint(&mut self) -> Result<(), Failed> {
+        let start = self.cur.pos;
+        self.cur.pos += 1;
+        let word = self.cur.word();
+        let byte = match word {
+            b"pt" => 0x3e,
+            b"pn" => 0x2e,
+            _ => 0,
+        };
+        if byte == 0 || self.insn.prefixes.segment != 0 {
+            let span = start..self.cur.pos;
+            self.report(Diagnostic::error(ErrorKind::Syntax, span, "expected an operand").note("branch hints are `,pt` and `,pn`"));
+            return Err(Failed);
+        }
+        self.insn.prefixes.segment = byte;
+        self.insn.prefixes.any = true;
+        Ok(())
+    }
+
     fn instruction(&mut self, name: &'static Name) -> Result<(), Failed> {
         let list = name.lists[self.column()];
         if list == 0 {
             return self.not_in_this_mode(name);
+        }
+        if self.cur.peek() == b',' && table::List::at(list).flags & table::List::BRANCH != 0 {
+            self.branch_hint()?;
         }
         self.cur.space();
         if !self.cur.at_end() {

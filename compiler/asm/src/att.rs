@@ -98,16 +98,23 @@ impl Assembler<'_> {
     /// An immediate operand with this value.
     #[inline]
     pub(crate) fn immediate(&mut self, value: Value, start: usize) -> Operand {
+        self.insn.immediates = true;
         let mut operand = Operand { start: start as u32, end: self.cur.pos as u32, ..Operand::EMPTY };
-        operand.value = value.constant;
+        operand.value = self.wrap(value.constant);
         if value.is_constant() {
-            operand.classes = operand::immediate_classes(value.constant);
+            operand.classes = kinds::IMM;
         } else {
             operand.classes = operand::SYMBOLIC_IMMEDIATE;
             self.values.push(value);
             operand.expr = self.values.len() as u32;
         }
         operand
+    }
+
+    /// In a 32-bit object GNU as computes immediates and displacements modulo 2^32.
+    #[inline]
+    pub(crate) fn wrap(&self, value: i64) -> i64 {
+        if self.object == Mode::Bits64 { value } else { i64::from(value as i32) }
     }
 
     /// A register; the cursor is on `%`.
@@ -206,7 +213,7 @@ impl Assembler<'_> {
         if !parenthesis {
             let value = self.expression()?;
             operand.flags |= Operand::DISP;
-            operand.value = value.constant;
+            operand.value = self.wrap(value.constant);
             if !value.is_constant() {
                 self.values.push(value);
                 operand.expr = self.values.len() as u32;
@@ -465,6 +472,11 @@ impl Assembler<'_> {
             let span = start..self.cur.pos;
             let bare_mask = self.syntax == crate::Syntax::Intel;
             self.insn.decorated = true;
+            // A rounding decorator glued to a register is for the caller.
+            if bare_mask && matches!(&lower[..], b"rn" | b"rd" | b"ru" | b"rz" | b"sae") {
+                self.cur.pos = start;
+                return Ok(());
+            }
             let fine = match (&lower[..], percent) {
                 ([b'k', digit @ b'0'..=b'7'], percent) if percent || bare_mask => {
                     if *digit == b'0' {
@@ -538,6 +550,7 @@ impl Assembler<'_> {
             return Err(Failed);
         }
         self.insn.rounding = rounding;
+        self.insn.rounding_at = self.insn.count;
         self.insn.decorated = true;
         Ok(true)
     }

@@ -10,7 +10,7 @@ use crate::form::{Encoding, Form};
 use crate::kinds::{KINDS, Slot};
 use crate::layout::Pending;
 use crate::operand::{IP_REG, NO_REG, Operand};
-use crate::prefixes::{SEGMENT_BYTES, hint};
+use crate::prefixes::{BND, REP, REPNE, SEGMENT_BYTES, XACQUIRE, XRELEASE, hint};
 use crate::registers::Register;
 use crate::{ItemKind, Mode};
 
@@ -54,6 +54,18 @@ struct Address {
     /// Bytes of the displacement.
     width: u8,
     pc_relative: bool,
+}
+
+/// Whether a field of `width` bytes loses more of the value than copies of its sign.
+#[inline]
+fn loses_bits(value: i64, width: u8) -> bool {
+    let high = value >> (u32::from(width) * 8);
+    high != 0 && high != -1
+}
+
+/// Instructions beside the string ones that GNU as takes behind `rep`: a two-byte `ret`, `pause`, VIA PadLock.
+fn rep_is_harmless(form: &Form) -> bool {
+    form.map == 0 && matches!(form.opcode, 0x90 | 0xc2 | 0xc3) && form.flags & Form::MODRM == 0 || form.map == 1 && matches!(form.opcode, 0xa6 | 0xa7)
 }
 
 impl Assembler<'_> {
@@ -124,6 +136,10 @@ impl Assembler<'_> {
             rm = form.rm_group;
         }
 
+        if form.opcode == 0x90 && form.map == 0 && count == 2 && opcode_low == 0 && form.osz >= 32 && long {
+            return self.exchange_with_itself(form);
+        }
+
         // Address size.
         let mode_bits = self.mode.bits() as u8;
         let mut address_bits = mode_bits;
@@ -172,7 +188,7 @@ impl Assembler<'_> {
         let legacy = matches!(form.enc, Encoding::Legacy | Encoding::D3now);
         let mandatory = if legacy { [0, 0x66, 0xf3, 0xf2][form.pp as usize] } else { 0 };
         if self.insn.prefixes.any {
-            self.check_prefixes(form, mandatory, need_data_prefix)?;
+            self.check_prefixes(form, mandatory, need_data_prefix, need_address_prefix)?;
             let prefixes = &self.insn.prefixes;
             if prefixes.segment != 0 {
                 buffer.push(prefixes.segment);
@@ -227,7 +243,12 @@ impl Assembler<'_> {
                 self.report(Diagnostic::error(ErrorKind::Addressing, span, "this instruction has no %rip-relative form"));
                 return Err(Failed);
             }
-            address = self.address(i, address_bits, shift);
+            if form.flags & Form::NO_ADDR32 != 0 && address_bits != if long { 64 } else { 32 } {
+                let span = op.span();
+                self.report(Diagnostic::error(ErrorKind::Addressing, span, "MPX instructions take no shorter address"));
+                return Err(Failed);
+            }
+            address = self.address(i, address_bits, shift, form.flags & Form::NEED_SIB != 0);
         }
 
         match form.enc {
@@ -297,8 +318,8 @@ impl Assembler<'_> {
                 let bcast = rm_memory.is_some_and(|i| insn.ops[i].bcast != 0);
                 let ll = match insn.rounding {
                     0 => form.ll,
-                    // SAE keeps the length (SDM volume 2, section 2.7.8); rounding overwrites it.
-                    5 => form.ll,
+                    // The length bits mean nothing under {sae} (SDM volume 2, table 2-40); GNU as and LLVM clear them.
+                    5 => 0,
                     rounding => rounding - 1,
                 };
                 buffer.push(0x62);
@@ -331,6 +352,12 @@ impl Assembler<'_> {
                     }
                 }
                 buffer.value(address.displacement, address.width as usize);
+                if address_bits != 64 && loses_bits(address.displacement, address_bits / 8) {
+                    if let Some(i) = rm_memory {
+                        let op = self.insn.ops[i];
+                        self.shortened(&op, address_bits / 8);
+                    }
+                }
             }
         }
         if form.enc == Encoding::D3now {
@@ -359,6 +386,10 @@ impl Assembler<'_> {
                         field_count += 1;
                     }
                     buffer.value(op.value, width as usize);
+                    if width < 8 && loses_bits(op.value, width) {
+                        let op = *op;
+                        self.shortened(&op, width);
+                    }
                 }
             }
         }
@@ -414,7 +445,7 @@ impl Assembler<'_> {
 
     /// ModRM, SIB and displacement of memory operand `i`.
     #[inline]
-    fn address(&self, i: usize, bits: u8, shift: u8) -> Address {
+    fn address(&self, i: usize, bits: u8, shift: u8, need_sib: bool) -> Address {
         let op = &self.insn.ops[i];
         let symbolic = op.expr != 0;
         if bits == 16 {
@@ -422,7 +453,7 @@ impl Assembler<'_> {
         }
         let forced = self.insn.hints & (hint::DISP8 | hint::DISP32);
         // 32-bit addresses wrap, so that 0xffffffff is -1.
-        let displacement = if bits == 32 { op.value as i32 as i64 } else { op.value };
+        let displacement = if bits == 32 && (0..=0xffff_ffff).contains(&op.value) { i64::from(op.value as i32) } else { op.value };
         let mut address = Address { modrm: 0, sib: None, displacement, width: 0, pc_relative: false };
         if op.base == IP_REG {
             address.modrm = 5;
@@ -463,7 +494,7 @@ impl Assembler<'_> {
             }
         };
         address.width = [0, 1, 4][mode as usize];
-        if op.index == NO_REG && op.base & 7 != 4 && op.flags & Operand::FORCE_SIB == 0 {
+        if op.index == NO_REG && op.base & 7 != 4 && op.flags & Operand::FORCE_SIB == 0 && !need_sib {
             address.modrm = mode << 6 | op.base & 7;
         } else {
             let index = if op.index == NO_REG { 4 } else { op.index & 7 };
@@ -475,7 +506,7 @@ impl Assembler<'_> {
 
     /// 16-bit addresses (SDM volume 2, table 2-1).
     fn address_16(&self, op: &Operand, shift: u8) -> Address {
-        let displacement = op.value as i16 as i64;
+        let displacement = if (0..=0xffff).contains(&op.value) { i64::from(op.value as i16) } else { op.value };
         let mut address = Address { modrm: 0, sib: None, displacement, width: 0, pc_relative: false };
         if op.base == NO_REG {
             address.modrm = 6;
@@ -512,10 +543,27 @@ impl Assembler<'_> {
     }
 
     /// Checks that the instruction can carry the prefix words before it.
-    fn check_prefixes(&mut self, form: &'static Form, mandatory: u8, need_data: bool) -> Result<(), Failed> {
+    fn check_prefixes(&mut self, form: &'static Form, mandatory: u8, need_data: bool, need_address: bool) -> Result<(), Failed> {
         let prefixes = self.insn.prefixes;
         let memory_destination = self.insn.ops[..self.insn.count].iter().any(Operand::is_memory);
-        let problem = if prefixes.lock && !(form.flags & Form::LOCK != 0 && memory_destination) {
+        let hle = matches!(prefixes.rep_word, XACQUIRE | XRELEASE);
+        let hle_alone = form.flags & Form::HLE_NOLOCK != 0;
+        let code_string = form.map == 0 && matches!(form.opcode, 0x6c..=0x6f | 0xa4..=0xa7 | 0xaa..=0xaf);
+        let problem = if prefixes.segment != 0 && !prefixes.notrack && self.insn.ops[..self.insn.count].iter().any(|op| op.is_memory() && op.seg != 0) {
+            "the operand has a segment already"
+        } else if prefixes.address && self.insn.ops[..self.insn.count].iter().any(|op| op.is_memory() && op.addr != 0 && !need_address) {
+            "the registers of the address have the mode's own width"
+        } else if hle && !prefixes.lock && !hle_alone {
+            "`lock` is missing beside it"
+        } else if hle && (form.flags & if prefixes.rep_word == XACQUIRE { Form::XACQUIRE } else { Form::XRELEASE } == 0 || !memory_destination) {
+            "not an instruction for lock elision"
+        } else if prefixes.rep_word == BND && form.flags & Form::BND == 0 {
+            "`bnd` belongs to branches"
+        } else if prefixes.notrack && form.flags & Form::NOTRACK == 0 {
+            "`notrack` belongs to indirect branches"
+        } else if matches!(prefixes.rep_word, REP | REPNE) && !(code_string || rep_is_harmless(form)) {
+            "`rep` belongs to string instructions"
+        } else if prefixes.lock && !(form.flags & Form::LOCK != 0 && memory_destination) {
             "`lock` needs a lockable instruction with a memory destination"
         } else if prefixes.rep != 0 && mandatory > 0x66 {
             "the opcode contains a prefix of this kind already"
@@ -532,6 +580,21 @@ impl Assembler<'_> {
         let span = self.insn.start as usize..self.insn.name.start as usize;
         self.report(Diagnostic::error(ErrorKind::Prefix, span, "the instruction cannot carry this prefix").label(problem));
         Err(Failed)
+    }
+
+    /// `xchg %eax,%eax` clears the upper half, which 90 does not; `xchg %rax,%rax` does nothing, so 90 will do.
+    #[cold]
+    fn exchange_with_itself(&mut self, form: &'static Form) -> Result<(), Failed> {
+        let offset = self.out.len();
+        if self.insn.prefixes.any {
+            self.check_prefixes(form, 0, false, false)?;
+            let span = self.statement_span();
+            self.report(Diagnostic::error(ErrorKind::Prefix, span, "this exchange does nothing and takes no prefix"));
+            return Err(Failed);
+        }
+        self.out.extend_from_slice(if form.osz == 64 { &[0x90] } else { &[0x87, 0xc0] });
+        self.item(offset, self.insn.start, ItemKind::Instruction);
+        Ok(())
     }
 
     pub(crate) fn statement_span(&self) -> std::ops::Range<usize> {

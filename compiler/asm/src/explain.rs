@@ -16,7 +16,7 @@ const UNSUPPORTED: [&str; 5] = ["APX", "AVX10.2", "one of the newest AMX extensi
 /// Mnemonics for which GNU as takes the default size without a word.
 pub(crate) fn silent_default(name: &Name) -> bool {
     let text = name.text();
-    text.starts_with("cvtsi2s") || text.starts_with("vcvtsi2s") || text.starts_with("vcvtusi2s")
+    text == "movzx" || text == "movsx" || text.starts_with("cvtsi2s") || text.starts_with("vcvtsi2s") || text.starts_with("vcvtusi2s")
 }
 
 pub(crate) fn default_size(name: &str, mode: Mode, span: Range<usize>) -> Diagnostic {
@@ -259,12 +259,9 @@ impl Assembler<'_> {
         Ok(())
     }
 
-    /// No form takes the operands: accepts an immediate that GNU as only warns about, or says what is wrong.
+    /// No form takes the operands: says what is wrong.
     #[cold]
     pub(crate) fn no_match(&mut self, name: &'static Name, list: &'static List) -> Result<(), Failed> {
-        if let Some(result) = self.shortened_immediate(list) {
-            return result;
-        }
         let text = name.text();
         let count = self.insn.count - usize::from(name.immediate >= 0);
         let forms: Vec<&'static Form> = list.forms().iter().map(|&candidate| crate::matcher::form(candidate)).collect();
@@ -373,27 +370,15 @@ impl Assembler<'_> {
         Diagnostic::error(ErrorKind::Prefix, span, format!("`{text}` has no form that the pseudo-prefix asks for")).label("no such encoding")
     }
 
-    /// GNU as cuts an immediate of 8 or 16 bits down and warns.
-    fn shortened_immediate(&mut self, list: &'static List) -> Option<Result<(), Failed>> {
-        let count = self.insn.count;
-        let i = (0..count).find(|&i| self.insn.ops[i].is_immediate() && self.insn.ops[i].expr == 0)?;
-        let saved = self.insn.ops[i];
-        self.insn.ops[i].classes = kinds::I8 | kinds::I16;
-        let found = self.find(list);
-        self.insn.ops[i] = saved;
-        let form = crate::matcher::form(found?);
-        let Slot::Imm(width) = KINDS[form.ops[i] as usize].slot else { return None };
-        if width > 2 || form.ops[..count].iter().all(|&op| KINDS[op as usize].classes & (kinds::GPR | kinds::ANY_MEM) == 0) {
-            return None;
-        }
-        let mask = (1i64 << (u32::from(width) * 8)) - 1;
-        let kept = saved.value & mask;
+    /// GNU as cuts a value down to its field and warns if more than a sign is lost.
+    #[cold]
+    pub(crate) fn shortened(&mut self, op: &Operand, width: u8) {
+        let kept = op.value & ((1i64 << (u32::from(width) * 8)) - 1);
+        let what = if op.is_memory() { "displacement" } else { "immediate" };
         self.report(
-            Diagnostic::warning(ErrorKind::ImmediateRange, saved.span(), format!("{:#x} shortened to {kept:#x}", saved.value))
+            Diagnostic::warning(ErrorKind::ImmediateRange, op.span(), format!("{what} {:#x} shortened to {kept:#x}", op.value))
                 .label(format!("the field holds {} bits", u32::from(width) * 8)),
         );
-        self.insn.ops[i].value = kept;
-        Some(self.encode(form))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::symbols::{Definition, Value};
 const MAX_DEPTH: u32 = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Operator {
+pub(crate) enum Operator {
     LogicalOr,
     LogicalAnd,
     Equal,
@@ -34,7 +34,7 @@ enum Operator {
 }
 
 impl Operator {
-    fn rank(self) -> u8 {
+    pub(crate) fn rank(self) -> u8 {
         use Operator::*;
         match self {
             LogicalOr => 1,
@@ -134,7 +134,7 @@ impl<'t> Assembler<'t> {
         }
     }
 
-    fn operator(&self) -> Option<(Operator, usize)> {
+    pub(crate) fn operator(&self) -> Option<(Operator, usize)> {
         use Operator::*;
         let second = self.cur.peek_at(1);
         Some(match (self.cur.peek(), second) {
@@ -168,7 +168,7 @@ impl<'t> Assembler<'t> {
         crate::registers::by_key(ahead.register_key()).is_some()
     }
 
-    fn unary(&mut self, depth: u32) -> Result<Value, Failed> {
+    pub(crate) fn unary(&mut self, depth: u32) -> Result<Value, Failed> {
         if depth > MAX_DEPTH {
             let here = self.cur.pos;
             self.report(Diagnostic::error(ErrorKind::Limit, here..here + 1, format!("the expression nests deeper than {MAX_DEPTH}")));
@@ -371,7 +371,7 @@ impl<'t> Assembler<'t> {
         }
     }
 
-    fn apply(&mut self, operator: Operator, left: Value, right: Value, start: usize) -> Result<Value, Failed> {
+    pub(crate) fn apply(&mut self, operator: Operator, left: Value, right: Value, start: usize) -> Result<Value, Failed> {
         use Operator::*;
         if left.is_constant() && right.is_constant() {
             return self.apply_constants(operator, left.constant, right.constant, start).map(Value::constant);

@@ -105,8 +105,10 @@ impl Form {
     pub(crate) const UNIQUE_DEST: u32 = 1 << 23;
     /// RIP-relative addressing is refused (MPX `bndldx`, AMX).
     pub(crate) const NO_RIP: u32 = 1 << 24;
-    /// 16-bit addressing is refused.
-    pub(crate) const NO_ADDR16: u32 = 1 << 25;
+    /// Addresses must have the mode's own width (MPX in 64-bit mode).
+    pub(crate) const NO_ADDR32: u32 = 1 << 25;
     /// The register operand in ModRM.reg sets the address size (`enqcmd`, `movdir64b`, `umonitor`).
     pub(crate) const REG_ADDR: u32 = 1 << 26;
+    /// ModRM.rm must be 4, so that there is a SIB byte (AMX tile loads).
+    pub(crate) const NEED_SIB: u32 = 1 << 27;
 }

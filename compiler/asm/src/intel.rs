@@ -1,10 +1,511 @@
-//! Operands in Intel syntax.
+//! Operands in Intel syntax, as GNU as reads them under `.intel_syntax noprefix`.
+//!
+//! An operand is one expression in which registers, brackets, sizes and `offset` take part. Registers outside brackets
+//! with nothing else are register operands; brackets, a segment, or a symbol without `offset` make memory; what is left
+//! is an immediate.
 
 use crate::assembler::Assembler;
-use crate::expression::Failed;
+use crate::diagnostic::{Diagnostic, ErrorKind};
+use crate::expression::{Failed, Operator};
+use crate::kinds;
+use crate::lexer::{ALPHA, CLASS, WORD};
+use crate::operand::{IP_REG, Operand};
+use crate::registers::{self, Family, Register};
+use crate::symbols::Value;
+
+/// Depth of brackets and unary operators.
+const MAX_DEPTH: u32 = 64;
+
+/// An operand in the making.
+#[derive(Clone, Copy, Default)]
+struct Node {
+    value: Value,
+    /// Registers with the scale that was written (0: none).
+    registers: [Option<(&'static Register, u8)>; 2],
+    bracket: bool,
+    offset: bool,
+    segment: u8,
+    /// Bytes that `ptr` named.
+    size: u16,
+    broadcast: bool,
+    far: bool,
+    near: bool,
+    short: bool,
+    /// `selector:offset` of a far branch.
+    selector: Option<i64>,
+}
+
+/// Size words before `ptr` or `bcst`.
+const SIZES: [(&[u8], u16); 11] = [
+    (b"byte", 1),
+    (b"word", 2),
+    (b"dword", 4),
+    (b"fword", 6),
+    (b"qword", 8),
+    (b"mmword", 8),
+    (b"tbyte", 10),
+    (b"oword", 16),
+    (b"xmmword", 16),
+    (b"ymmword", 32),
+    (b"zmmword", 64),
+];
 
 impl Assembler<'_> {
+    /// All operands of the instruction.
     pub(crate) fn intel_operands(&mut self) -> Result<(), Failed> {
+        loop {
+            self.cur.space();
+            if self.cur.peek() == b'{' && self.rounding_decorator()? {
+                self.cur.space();
+                if self.cur.eat(b',') {
+                    continue;
+                }
+                return self.operands_end();
+            }
+            if self.insn.count == 5 {
+                let here = self.cur.pos;
+                self.report(Diagnostic::error(ErrorKind::OperandCount, here..here + 1, "no instruction has more than five operands"));
+                return Err(Failed);
+            }
+            let far = self.intel_operand()?;
+            if let Some(offset) = far {
+                self.insn.ops[self.insn.count] = offset;
+                self.insn.count += 1;
+            }
+            self.cur.space();
+            // `zmm1{rn-sae}`: the decorator stuck to the last register.
+            if self.cur.peek() == b'{' && self.rounding_decorator()? {
+                self.cur.space();
+            }
+            if !self.cur.eat(b',') {
+                return self.operands_end();
+            }
+        }
+    }
+
+    /// One operand, appended; for `selector:offset` the second half is the result.
+    fn intel_operand(&mut self) -> Result<Option<Operand>, Failed> {
+        let start = self.cur.pos;
+        // The commonest operand is a register alone.
+        if let Some(register) = self.intel_register_ahead()? {
+            let mut ahead = self.cur;
+            ahead.space();
+            if matches!(ahead.peek(), b',' | b'{') || ahead.at_end() || register.classes & kinds::ST != 0 {
+                let operand = self.register_operand(register, start)?;
+                self.push_operand(operand);
+                return Ok(None);
+            }
+            self.cur.pos = start;
+        }
+        let node = self.intel_expression(0, 0)?;
+        let end = self.cur.pos;
+        let mut operand = Operand { start: start as u32, end: end as u32, ..Operand::EMPTY };
+        operand.size = node.size;
+        if node.far {
+            operand.flags |= Operand::FAR;
+        }
+        if node.near || node.short {
+            operand.flags |= Operand::NEAR;
+        }
+        if let Some(selector) = node.selector {
+            // Stored as the forms have it: offset, selector.
+            let offset = self.immediate(node.value, start);
+            self.push_operand(offset);
+            let value = Value::constant(selector);
+            return Ok(Some(self.immediate(value, start)));
+        }
+        let register = node.registers[0];
+        if let (Some((register, 0)), None, false, true, 0) =
+            (register, node.registers[1], node.bracket, node.value.is_constant() && node.value.constant == 0, node.segment)
+        {
+            let mut operand = self.register_operand(register, start)?;
+            operand.end = operand.end.max(end as u32);
+            self.push_operand(operand);
+            return Ok(None);
+        }
+        let symbolic = !node.value.is_constant();
+        let is_memory = node.bracket || node.segment != 0 || register.is_some() || symbolic && !node.offset;
+        if !is_memory {
+            let mut operand = Operand { size: 0, ..self.immediate(node.value, start) };
+            if node.offset {
+                operand.flags |= Operand::OFFSET;
+            }
+            // `jmp 0x1234`: whether it is a target shows when the instruction is known.
+            self.push_operand(operand);
+            return Ok(None);
+        }
+        operand.value = self.wrap(node.value.constant);
+        if symbolic {
+            self.values.push(node.value);
+            operand.expr = self.values.len() as u32;
+        }
+        if symbolic || node.value.constant != 0 {
+            operand.flags |= Operand::DISP;
+        }
+        if node.bracket || node.segment != 0 || node.size != 0 || register.is_some() {
+            operand.flags |= Operand::BRACKETS;
+        }
+        operand.seg = node.segment;
+        if operand.size != 0 {
+            self.insn.decorated = true;
+        }
+        self.intel_address(&mut operand, &node, start)?;
+        if node.broadcast {
+            operand.bcast = u8::MAX;
+        }
+        if operand.classes & kinds::MEM_DX == 0 {
+            self.classify_memory(&mut operand)?;
+        }
+        self.cur.space();
+        if self.cur.peek() == b'{' {
+            self.decorators(&mut operand)?;
+        }
+        self.push_operand(operand);
+        Ok(None)
+    }
+
+    fn push_operand(&mut self, operand: Operand) {
+        if self.insn.count < 6 {
+            self.insn.ops[self.insn.count] = operand;
+            self.insn.count += 1;
+        }
+    }
+
+    /// Base, index and scale out of the registers.
+    fn intel_address(&mut self, operand: &mut Operand, node: &Node, start: usize) -> Result<(), Failed> {
+        let mut pair = node.registers;
+        // The register with a scale is the index; the first one is the base otherwise.
+        if let (Some((_, first)), Some((_, second))) = (pair[0], pair[1]) {
+            if first != 0 && second != 0 {
+                return self.not_an_address(start, "only one register can be scaled");
+            }
+            if first != 0 {
+                pair.swap(0, 1);
+            }
+        } else if let Some((register, scale)) = pair[0] {
+            if scale != 0 || register.family == Family::Vector {
+                pair = [None, pair[0]];
+            }
+        }
+        if let (Some((base, 0)), Some((index, 0))) = (pair[0], pair[1]) {
+            // The stack pointer and vector registers have their places.
+            let stack = index.family == Family::General && index.number == 4 && index.bits != 16;
+            if stack || base.family == Family::Vector {
+                pair.swap(0, 1);
+            }
+        }
+        if let Some((register, _)) = pair[0] {
+            match register.family {
+                Family::General if register.bits > 8 => {
+                    operand.base = register.number;
+                    operand.addr = register.bits;
+                    if register.bits == 16 && register.number == 2 && pair[1].is_none() {
+                        operand.classes = kinds::MEM_DX;
+                        return Ok(());
+                    }
+                }
+                Family::Instruction => {
+                    operand.base = IP_REG;
+                    operand.addr = register.bits;
+                }
+                Family::NoIndex => return self.not_an_address(start, "this can only be an index"),
+                _ => return self.not_an_address(start, "a base is a general register of 16, 32 or 64 bits, or rip"),
+            }
+        }
+        if let Some((register, scale)) = pair[1] {
+            self.set_index(operand, register, start)?;
+            self.set_scale(operand, i64::from(scale.max(1)), start)?;
+        }
+        Ok(())
+    }
+
+    /// The register here, moved behind it; `None` (and not moved) if the word is none.
+    fn intel_register_ahead(&mut self) -> Result<Option<&'static Register>, Failed> {
+        let start = self.cur.pos;
+        if self.cur.peek() == b'%' && CLASS[self.cur.peek_at(1) as usize] & ALPHA != 0 {
+            return self.att_register().map(Some);
+        }
+        if CLASS[self.cur.peek() as usize] & ALPHA == 0 || self.intel_prefix {
+            return Ok(None);
+        }
+        let key = self.cur.register_key();
+        if CLASS[self.cur.peek() as usize] & WORD != 0 {
+            self.cur.pos = start;
+            return Ok(None);
+        }
+        match registers::by_key(key) {
+            Some(register) if register.exists(self.mode) => Ok(Some(register)),
+            // GNU as makes a symbol of `rax` in 32-bit code, which nobody means.
+            Some(register) => self.bad_register(Some(register), start).map(Some),
+            None => {
+                self.cur.pos = start;
+                Ok(None)
+            }
+        }
+    }
+
+    /// A word operator or a sign, with its length; nothing is consumed.
+    fn intel_operator(&self) -> Option<(Operator, usize)> {
+        use Operator::*;
+        let byte = self.cur.peek();
+        if CLASS[byte as usize] & ALPHA != 0 {
+            let mut ahead = self.cur;
+            let word = ahead.word().to_ascii_lowercase();
+            let operator = match word.as_slice() {
+                b"and" => And,
+                b"or" => Or,
+                b"xor" => Xor,
+                b"shl" => ShiftLeft,
+                b"shr" => ShiftRight,
+                b"mod" => Modulo,
+                b"eq" => Equal,
+                b"ne" => NotEqual,
+                b"lt" => Less,
+                b"le" => LessEqual,
+                b"gt" => Greater,
+                b"ge" => GreaterEqual,
+                _ => return None,
+            };
+            return Some((operator, word.len()));
+        }
+        self.operator()
+    }
+
+    fn intel_expression(&mut self, minimum: u8, depth: u32) -> Result<Node, Failed> {
+        let start = self.cur.pos;
+        let mut left = self.intel_postfix(depth)?;
+        loop {
+            self.cur.space();
+            let Some((operator, length)) = self.intel_operator() else { return Ok(left) };
+            let rank = operator.rank();
+            if rank <= minimum {
+                return Ok(left);
+            }
+            self.cur.pos += length;
+            self.cur.space();
+            let right = self.intel_expression(rank, depth + 1)?;
+            left = self.combine(operator, left, right, start)?;
+        }
+    }
+
+    /// `a[b]` and `[a][b]` are sums; `a:b` is a segment or a selector.
+    fn intel_postfix(&mut self, depth: u32) -> Result<Node, Failed> {
+        let start = self.cur.pos;
+        let mut node = self.intel_primary(depth)?;
+        loop {
+            self.cur.space();
+            match self.cur.peek() {
+                b'[' => {
+                    let inner = self.intel_primary(depth + 1)?;
+                    node = self.combine(Operator::Add, node, inner, start)?;
+                }
+                b':' => {
+                    self.cur.pos += 1;
+                    self.cur.space();
+                    let is_segment = matches!(node.registers[0], Some((register, 0)) if register.family == Family::Segment);
+                    if is_segment && node.registers[1].is_none() && node.segment == 0 {
+                        let segment = node.registers[0].map_or(0, |(register, _)| register.number + 1);
+                        let mut inner = self.intel_expression(0, depth + 1)?;
+                        if inner.segment != 0 {
+                            return self.intel_misuse(start, "one segment is enough");
+                        }
+                        inner.segment = segment;
+                        inner.size = if inner.size == 0 { node.size } else { inner.size };
+                        return Ok(inner);
+                    }
+                    if node.registers[0].is_none() && node.value.is_constant() && !node.bracket {
+                        let inner = self.intel_expression(0, depth + 1)?;
+                        if inner.registers[0].is_some() || inner.bracket {
+                            return self.intel_misuse(start, "a far target is `selector:offset`");
+                        }
+                        return Ok(Node { selector: Some(node.value.constant), ..inner });
+                    }
+                    return self.intel_misuse(start, "only a segment register or a selector stands before `:`");
+                }
+                _ => return Ok(node),
+            }
+        }
+    }
+
+    fn intel_misuse<T>(&mut self, start: usize, why: &str) -> Result<T, Failed> {
+        let span = start..self.cur.pos.max(start + 1);
+        self.report(Diagnostic::error(ErrorKind::Syntax, span, "malformed operand").label(why));
         Err(Failed)
+    }
+
+    fn intel_primary(&mut self, depth: u32) -> Result<Node, Failed> {
+        if depth > MAX_DEPTH {
+            let here = self.cur.pos;
+            self.report(Diagnostic::error(ErrorKind::Limit, here..here + 1, format!("the operand nests deeper than {MAX_DEPTH}")));
+            return Err(Failed);
+        }
+        self.cur.space();
+        let start = self.cur.pos;
+        let byte = self.cur.peek();
+        match byte {
+            b'[' | b'(' => {
+                self.cur.pos += 1;
+                let mut node = self.intel_expression(0, depth + 1)?;
+                self.cur.space();
+                if !self.cur.eat(if byte == b'[' { b']' } else { b')' }) {
+                    return self.intel_misuse(start, "the bracket does not close");
+                }
+                node.bracket |= byte == b'[';
+                return Ok(node);
+            }
+            b'-' | b'~' | b'+' => {
+                self.cur.pos += 1;
+                let node = self.intel_postfix(depth + 1)?;
+                if node.registers[0].is_some() && byte != b'+' {
+                    return self.intel_misuse(start, "a register cannot be negated");
+                }
+                let zero = Node { value: Value::constant(if byte == b'~' { -1 } else { 0 }), ..Node::default() };
+                return match byte {
+                    b'+' => Ok(node),
+                    // ~x is -1 - x.
+                    _ => self.combine(Operator::Subtract, zero, node, start),
+                };
+            }
+            b'0'..=b'9' => {
+                let value = self.unary(depth)?;
+                return Ok(Node { value, ..Node::default() });
+            }
+            _ => {}
+        }
+        if let Some(register) = self.intel_register_ahead()? {
+            if register.classes & kinds::ST != 0 && self.cur.peek() == b'(' {
+                // st(i) is handled where a register stands alone.
+                return self.intel_misuse(start, "an x87 register cannot be part of an expression");
+            }
+            return Ok(Node { registers: [Some((register, 0)), None], ..Node::default() });
+        }
+        if CLASS[byte as usize] & ALPHA != 0 {
+            let mut ahead = self.cur;
+            let word = ahead.word().to_ascii_lowercase();
+            if let Some(node) = self.intel_keyword(&word, ahead.pos, depth)? {
+                return Ok(node);
+            }
+        }
+        let value = self.unary(depth)?;
+        Ok(Node { value, ..Node::default() })
+    }
+
+    /// `dword ptr`, `offset`, `not` and the like.
+    fn intel_keyword(&mut self, word: &[u8], after: usize, depth: u32) -> Result<Option<Node>, Failed> {
+        let start = self.cur.pos;
+        let mut ahead = self.cur;
+        ahead.pos = after;
+        ahead.space();
+        let next_start = ahead.pos;
+        let next = ahead.word().to_ascii_lowercase();
+        if let Some(&(_, size)) = SIZES.iter().find(|(name, _)| *name == word) {
+            let broadcast = next == b"bcst";
+            if next == b"ptr" || broadcast {
+                self.cur.pos = ahead.pos;
+                let mut node = self.intel_expression(0, depth + 1)?;
+                if node.size != 0 || node.far {
+                    return self.intel_misuse(start, "one size is enough");
+                }
+                node.size = size;
+                node.broadcast = broadcast;
+                self.insn.decorated = true;
+                return Ok(Some(node));
+            }
+            let span = start..after;
+            self.report(
+                Diagnostic::error(ErrorKind::Syntax, span.clone(), "`ptr` is missing behind the size")
+                    .label("a size word needs `ptr`")
+                    .fix(span, format!("{} ptr", String::from_utf8_lossy(word))),
+            );
+            return Err(Failed);
+        }
+        match word {
+            b"far" | b"near" if next == b"ptr" => {
+                self.cur.pos = ahead.pos;
+                let mut node = self.intel_expression(0, depth + 1)?;
+                if word == b"far" {
+                    node.far = true;
+                } else {
+                    node.near = true;
+                }
+                Ok(Some(node))
+            }
+            b"short" => {
+                self.cur.pos = next_start;
+                let mut node = self.intel_expression(0, depth + 1)?;
+                node.short = true;
+                Ok(Some(node))
+            }
+            b"offset" => {
+                self.cur.pos = next_start;
+                // `offset flat:symbol`
+                if next == b"flat" && ahead.peek() == b':' {
+                    self.cur.pos = ahead.pos + 1;
+                }
+                let mut node = self.intel_postfix(depth + 1)?;
+                node.offset = true;
+                Ok(Some(node))
+            }
+            b"flat" if self.cur.text.get(after) == Some(&b':') => {
+                self.cur.pos = after + 1;
+                self.intel_postfix(depth + 1).map(Some)
+            }
+            b"not" => {
+                self.cur.pos = next_start;
+                let node = self.intel_postfix(depth + 1)?;
+                let ones = Node { value: Value::constant(-1), ..Node::default() };
+                self.combine(Operator::Subtract, ones, node, start).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Two parts of an operand joined by an operator.
+    fn combine(&mut self, operator: Operator, left: Node, right: Node, start: usize) -> Result<Node, Failed> {
+        let mut node = left;
+        node.bracket |= right.bracket;
+        node.offset |= right.offset;
+        node.size = node.size.max(right.size);
+        node.broadcast |= right.broadcast;
+        node.far |= right.far;
+        if node.segment == 0 {
+            node.segment = right.segment;
+        } else if right.segment != 0 {
+            return self.intel_misuse(start, "one segment is enough");
+        }
+        match operator {
+            Operator::Multiply if left.registers[0].is_some() || right.registers[0].is_some() => {
+                let (register, factor) = if left.registers[0].is_some() { (left, right) } else { (right, left) };
+                let scale = factor.value.constant;
+                let fine = register.registers[1].is_none()
+                    && factor.registers[0].is_none()
+                    && factor.value.is_constant()
+                    && register.value == Value::default()
+                    && matches!(register.registers[0], Some((_, 0)))
+                    && (1..=8).contains(&scale);
+                if !fine {
+                    return self.intel_misuse(start, "a register can be multiplied by 1, 2, 4 or 8 only");
+                }
+                node.registers = [register.registers[0].map(|(register, _)| (register, scale as u8)), None];
+                node.value = Value::default();
+                Ok(node)
+            }
+            Operator::Add => {
+                let mut registers = left.registers.iter().chain(&right.registers).flatten().copied();
+                node.registers = [registers.next(), registers.next()];
+                if registers.next().is_some() {
+                    return self.intel_misuse(start, "an address has at most two registers");
+                }
+                node.value = self.apply(Operator::Add, left.value, right.value, start)?;
+                Ok(node)
+            }
+            _ => {
+                if right.registers[0].is_some() || left.registers[0].is_some() && operator != Operator::Subtract {
+                    return self.intel_misuse(start, "registers can only be added");
+                }
+                node.value = self.apply(operator, left.value, right.value, start)?;
+                Ok(node)
+            }
+        }
     }
 }

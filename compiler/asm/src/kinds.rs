@@ -23,19 +23,18 @@ classes! {
     MEM = 36; VSIBX = 37; VSIBY = 38; VSIBZ = 39; MOFFS = 40; MEM_SI = 41; MEM_DI = 42; MEM_BX = 43;
     MEM_DX = 44;
     // Immediates: a value has the bit of each field that can hold it.
-    I8 = 45; I8S16 = 46; I8S32 = 47; I8S64 = 48; I16 = 49; I32 = 50; I32S64 = 51; I64 = 52;
-    ONE = 53; THREE = 54; I4 = 55;
+    I8 = 45; I8S = 46; I16 = 49; I32 = 50; I32S64 = 51; I64 = 52;
+    ONE = 53; THREE = 54; I4 = 55; RBX = 47;
     // A branch target.
     REL = 56;
     // Any memory operand that has a SIB byte or may have one.
     SIBMEM = 57;
-    I8U = 58;
 }
 
 /// The general-purpose registers whose width can settle an instruction's operand size.
 pub(crate) const GPR: Classes = R8 | R16 | R32 | R64;
 /// Every immediate class.
-pub(crate) const IMM: Classes = I8 | I8S16 | I8S32 | I8S64 | I16 | I32 | I32S64 | I64 | ONE | THREE | I4 | I8U;
+pub(crate) const IMM: Classes = I8 | I8S | I16 | I32 | I32S64 | I64 | ONE | THREE | I4;
 /// Every memory class.
 pub(crate) const ANY_MEM: Classes = MEM | VSIBX | VSIBY | VSIBZ | MOFFS | MEM_SI | MEM_DI | MEM_BX | MEM_DX | SIBMEM;
 
@@ -104,7 +103,7 @@ pub(crate) const MEM_DX_PORT: u8 = 126;
 pub(crate) const IMP_AX: u8 = 127;
 pub(crate) const IMP_MEM_AX: u8 = 128;
 pub(crate) const IMM16_AS_32: u8 = 129;
-pub(crate) const R8_RM: u8 = 130;
+pub(crate) const IMP_RBX: u8 = 130;
 
 /// All kinds, by number.
 pub(crate) static KINDS: [Kind; 131] = {
@@ -194,11 +193,11 @@ pub(crate) static KINDS: [Kind; 131] = {
         k(I4, Imm4),                 // 81 imm4_m2z
         k(I8, Imm(1)),               // 82
         k(ONE, Implied),             // 83 imm8_const_1
-        k(I8S16, Imm(1)),            // 84
-        k(I8S32, Imm(1)),            // 85
-        k(I8S64, Imm(1)),            // 86
+        k(I8S, Imm(1)),               // 84
+        k(I8S, Imm(1)),               // 85
+        k(I8S, Imm(1)),               // 86
         k(I16, Imm(2)),              // 87
-        k(I32, Imm(4)),              // 88
+        k(I32 | I32S64, Imm(4)),     // 88
         k(I32S64, Imm(4)),           // 89
         k(I64, Imm(8)),              // 90
         k(MEM_SI, StringSource),     // 91 seg_rSI
@@ -240,6 +239,6 @@ pub(crate) static KINDS: [Kind; 131] = {
         k(AX, Implied),              // IMP_AX
         k(MEM, Implied),             // IMP_MEM_AX
         k(I16, Imm(4)),              // IMM16_AS_32
-        k(R8, Rm),                   // R8_RM
+        k(RBX, Implied),             // IMP_RBX
     ]
 };

@@ -78,7 +78,12 @@ impl Assembler<'_> {
             32 => self.mode == Mode::Bits16,
             _ => false,
         };
-        if prefixes.data && mode_bits != 64 {
+        if prefixes.address && first.asz == 0 {
+            let span = self.insn.start as usize..self.insn.name.start as usize;
+            self.report(Diagnostic::error(ErrorKind::Prefix, span, "a direct branch has no address size"));
+            return Err(Failed);
+        }
+        if prefixes.data {
             width = if width == 1 { 1 } else { 6 - width };
         }
         if prefixes.segment != 0 {
@@ -97,10 +102,17 @@ impl Assembler<'_> {
             self.out.push(prefixes.rex);
         }
         let (start, end) = (op.start, op.end);
-        let forced_near = self.insn.hints & hint::DISP32 != 0 || prefixes.data && mode_bits != 64;
+        let forced_near = self.insn.hints & hint::DISP32 != 0 || prefixes.data;
         let short = if forced_near && near.is_some() { None } else { short };
         match (short, near) {
             (Some(form), None) => {
+                if value.is_constant() && value.constant as i8 as i64 != value.constant {
+                    self.report(
+                        Diagnostic::error(ErrorKind::ImmediateRange, op.span(), "this branch has an 8-bit displacement")
+                            .label("an absolute address does not fit"),
+                    );
+                    return Err(Failed);
+                }
                 self.out.push(form.opcode);
                 self.relative(1, FixupKind::PcRel8, value, start, end);
             }

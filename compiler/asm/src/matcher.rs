@@ -58,6 +58,13 @@ impl Instruction {
             if op.is_memory() {
                 memory = true;
                 if op.bcast != 0 {
+                    // `dword bcst` gives the element, `{1to16}` the number of elements.
+                    if op.bcast == u8::MAX {
+                        if form.bcast == 0 || op.size != u16::from(form.bcast) {
+                            return false;
+                        }
+                        continue;
+                    }
                     if form.bcast == 0 || u32::from(form.bcast) * u32::from(op.bcast) != u32::from(form.mem) {
                         return false;
                     }
@@ -99,6 +106,9 @@ impl Assembler<'_> {
     pub(crate) fn select(&mut self, name: &'static Name, list_index: u16) -> Result<(), Failed> {
         let list = List::at(list_index);
         let count = self.insn.count;
+        if self.insn.rounding != 0 {
+            self.check_rounding_place()?;
+        }
         if list.flags & List::NO_REVERSE == 0 && self.syntax == Syntax::Att && count > 1 {
             self.insn.ops[..count].reverse();
         }
@@ -107,8 +117,11 @@ impl Assembler<'_> {
                 return self.no_match(name, list);
             }
             let value = i64::from(name.immediate);
-            self.insn.ops[count] = Operand { classes: crate::operand::immediate_classes(value), value, ..Operand::EMPTY };
+            self.insn.ops[count] = Operand { classes: kinds::I8, value, ..Operand::EMPTY };
             self.insn.count += 1;
+        }
+        if self.insn.immediates {
+            self.read_immediates(list.size());
         }
         if list.flags & List::BRANCH != 0 && self.insn.count == 1 {
             if let Some(result) = self.branch_operand(list) {
@@ -124,10 +137,87 @@ impl Assembler<'_> {
         }
         match self.find(list) {
             Some(found) => {
+                if self.insn.count == 0 && form(found).opcode == 0xde && form(found).map == 0 {
+                    self.warn_translated(name);
+                }
                 let chosen = if found & CONFUSABLE != 0 { self.settle_size(name, list, found)? } else { found };
                 self.encode(form(chosen))
             }
             None => self.no_match(name, list),
+        }
+    }
+
+    /// The rounding decorator stands beside the last source register: behind the immediates in AT&T syntax (and behind a
+    /// general register that is converted), before them in Intel syntax.
+    fn check_rounding_place(&mut self) -> Result<(), Failed> {
+        let insn = &self.insn;
+        let ops = &insn.ops[..insn.count];
+        let general = |op: &Operand| op.classes & kinds::GPR != 0;
+        let fine = match self.syntax {
+            Syntax::Att => {
+                let immediates = ops.iter().take_while(|op| op.is_immediate()).count();
+                let converted = usize::from(ops.len() == 3 && general(&ops[0]));
+                insn.rounding_at == immediates + converted
+            }
+            Syntax::Intel => {
+                let immediates = ops.iter().rev().take_while(|op| op.is_immediate()).count();
+                let converted = usize::from(ops.len() == 3 && general(&ops[2]));
+                insn.rounding_at == ops.len() - immediates - converted
+            }
+        };
+        if fine {
+            return Ok(());
+        }
+        let span = self.statement_span();
+        self.report(
+            Diagnostic::error(ErrorKind::Decorator, span, "the rounding decorator is in the wrong place").note(match self.syntax {
+                Syntax::Att => "it comes first, behind the immediates",
+                Syntax::Intel => "it comes last, before the immediates",
+            }),
+        );
+        Err(Failed)
+    }
+
+    /// `fadd` without operands is `faddp`.
+    #[cold]
+    fn warn_translated(&mut self, name: &'static Name) {
+        let text = name.text();
+        if !text.ends_with('p') {
+            let span = self.insn.name.start as usize..self.insn.name.end as usize;
+            self.report(
+                Diagnostic::warning(ErrorKind::OperandCount, span.clone(), format!("`{text}` without operands is `{text}p`")).fix(span, format!("{text}p")),
+            );
+        }
+    }
+
+    /// Gives the constants their classes for the size that the name, the last register in AT&T order or the mode says.
+    fn read_immediates(&mut self, size: u8) {
+        let insn = &mut self.insn;
+        let count = insn.count;
+        let mut size = size;
+        if size == 0 {
+            size = match insn.ops[..count].iter().find(|op| op.bits != 0).map_or(0, |op| op.bits) {
+                8 => 1,
+                16 => 2,
+                32 => 3,
+                64 => 4,
+                _ if self.syntax == Syntax::Intel => match insn.ops[..count].iter().find(|op| op.size != 0).map_or(0, |op| op.size) {
+                    1 => 1,
+                    2 => 2,
+                    4 => 3,
+                    8 => 4,
+                    _ => 0,
+                },
+                _ => 0,
+            };
+            if size == 0 && (self.mode == Mode::Bits16) != insn.prefixes.data && !insn.ops[..count].iter().any(|op| op.classes & !(kinds::ANY_MEM | kinds::IMM) != 0) {
+                size = 2;
+            }
+        }
+        for op in &mut insn.ops[..count] {
+            if op.classes & kinds::IMM != 0 && op.expr == 0 && op.end != 0 {
+                (op.value, op.classes) = crate::operand::immediate_classes(op.value, size);
+            }
         }
     }
 
@@ -141,6 +231,10 @@ impl Assembler<'_> {
             classes_fit(form, &insn.ops, insn.count) && insn.extras_fit(form, high)
         })?;
         let chosen = form(found);
+        if insn.hints & hint::SWAP != 0 {
+            let load = KINDS[chosen.ops[0] as usize].slot == Slot::Reg;
+            return Some(self.other_direction(list, found, !load));
+        }
         if insn.hints & (hint::LOAD | hint::STORE) != 0 {
             return Some(self.other_direction(list, found, insn.hints & hint::LOAD != 0));
         }
@@ -241,7 +335,12 @@ impl Assembler<'_> {
             }
             return None;
         }
-        if !op.is_memory() {
+        if self.syntax == Syntax::Intel {
+            // A far pointer has two operands; `jmp 0x1234` is a target, `push 5` never gets here.
+            if op.flags & Operand::FAR != 0 || !op.is_memory() && !op.is_immediate() {
+                return None;
+            }
+        } else if !op.is_memory() {
             return None;
         }
         self.insn.ops[0].classes = kinds::REL;

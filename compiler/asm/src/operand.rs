@@ -95,47 +95,52 @@ impl Operand {
     }
 }
 
-/// The immediate classes that hold the constant `value`.
+/// How GNU as reads a constant for an operand size (`optimize_imm` is what its sources call the step): the value, with
+/// an unsigned reading turned into the signed one of the size, and the classes of the fields that take it.
 ///
-/// Fields of 8, 16 and 32 bits take both readings of a value, signed and unsigned; a field that is sign-extended to
-/// the operand size takes a value whose reading at that size it reproduces (`add $0xfff0,%ax` is `add $-16,%ax`).
+/// `size` is 0 for open, 1 to 4 for b, w, l, q. A size that is known makes fields of that size take any value; what
+/// does not fit is cut off, with a warning where more than a sign is lost.
 #[inline]
-pub(crate) fn immediate_classes(value: i64) -> Classes {
+pub(crate) fn immediate_classes(value: i64, size: u8) -> (i64, Classes) {
     use crate::kinds::*;
+    let mut value = value;
     let mut classes = I64;
-    if value as i32 as i64 == value {
-        classes |= I32S64 | I32;
-        if value as i8 as i64 == value {
-            classes |= I8S64 | I8S32 | I8S16 | I8 | I16;
-            if value >= 0 {
-                classes |= I8U;
-            }
-            if value == 1 {
-                classes |= ONE;
-            } else if value == 3 {
-                classes |= THREE;
-            }
-            if (0..16).contains(&value) {
-                classes |= I4;
-            }
-            return classes;
+    match size {
+        1 => classes |= I8 | I16 | I32 | I32S64,
+        2 => classes |= I16 | I32 | I32S64,
+        3 => classes |= I32,
+        _ => {}
+    }
+    if classes & I16 != 0 && (0..=0xffff).contains(&value) {
+        value = i64::from(value as i16);
+    }
+    if classes & I32 != 0 && (0..=0xffff_ffff).contains(&value) {
+        value = i64::from(value as i32);
+    }
+    if value as i8 as i64 == value {
+        classes |= I8S | I8 | I16 | I32 | I32S64;
+        if value == 1 {
+            classes |= ONE;
+        } else if value == 3 {
+            classes |= THREE;
         }
-        if (-0x8000..=0xffff).contains(&value) {
-            classes |= I16;
-            if value as i16 as i8 as i16 == value as i16 {
-                classes |= I8S16;
-            }
-            if (0..=0xff).contains(&value) {
-                classes |= I8 | I8U;
-            }
+        if (0..16).contains(&value) {
+            classes |= I4;
         }
+    } else if (-0x8000..=0xffff).contains(&value) {
+        classes |= I16 | I32 | I32S64;
+        if (0..=0xff).contains(&value) {
+            classes |= I8;
+        }
+    } else if value as i32 as i64 == value {
+        classes |= I32 | I32S64;
     } else if (0..=0xffff_ffff).contains(&value) {
         classes |= I32;
-        if value as i32 as i8 as i32 == value as i32 {
-            classes |= I8S32;
-        }
     }
-    classes
+    if size == 4 {
+        classes &= !I32;
+    }
+    (value, classes)
 }
 
 /// The immediate classes of a value that is known only later: every field but the shortened ones.

@@ -56,6 +56,8 @@ pub(crate) mod hint {
     pub(crate) const STORE: u16 = 128;
     pub(crate) const REX: u16 = 256;
     pub(crate) const NO_OPTIMIZE: u16 = 512;
+    /// `.s` behind the mnemonic: the direction that is not the default.
+    pub(crate) const SWAP: u16 = 1024;
 }
 
 const HINTS: &[(&[u8], u16)] = &[

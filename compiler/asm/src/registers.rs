@@ -121,7 +121,7 @@ const fn build() -> Table {
     let dword: [&[u8]; 8] = [b"eax", b"ecx", b"edx", b"ebx", b"esp", b"ebp", b"esi", b"edi"];
     let dword_class = [EAX, ECX, EDX, EBX, 0, 0, 0, 0];
     let qword: [&[u8]; 8] = [b"rax", b"rcx", b"rdx", b"rbx", b"rsp", b"rbp", b"rsi", b"rdi"];
-    let qword_class = [RAX, RCX, RDX, 0, 0, 0, 0, 0];
+    let qword_class = [RAX, RCX, RDX, RBX, 0, 0, 0, 0];
     let rex: [&[u8]; 4] = [b"spl", b"bpl", b"sil", b"dil"];
     let mut i = 0;
     while i < 8 {

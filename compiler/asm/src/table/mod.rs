@@ -31,6 +31,11 @@ impl List {
     /// The mode gives the size.
     pub(crate) const DEFAULT_SIZE: u8 = 16;
 
+    /// The size that the name says: 0 none, 1 b, 2 w, 3 l, 4 q.
+    pub(crate) fn size(&self) -> u8 {
+        self.flags >> 5
+    }
+
     /// The list by number.
     pub(crate) fn at(index: u16) -> &'static List {
         &LISTS[index as usize]
