@@ -16,9 +16,9 @@ pub(super) fn unclosed(text: &str) -> Option<usize> {
             match byte {
                 b'{' => open.push((at + offset, indent)),
                 b'}' => {
-                    let fits = open.iter().rposition(|&(_, of)| of <= indent);
+                    let outer = open.first().is_some_and(|&(_, of)| of <= indent);
                     let inner = open.last().filter(|&&(_, of)| of > indent);
-                    if let (true, Some(&(culprit, _)), Some(_)) = (begins_with_close && offset == indent, inner, fits) {
+                    if let (true, Some(&(culprit, _))) = (outer && begins_with_close && offset == indent, inner) {
                         return Some(culprit);
                     }
                     open.pop();

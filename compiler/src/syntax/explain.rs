@@ -116,22 +116,28 @@ impl Reader {
             _ => Rule::only_op_head,
         };
         if self.strictly(rule, text, 0..text.len(), diagnostics).is_none() {
-            // The head is right, so a brace is missing further down.
-            let open = unclosed(text).unwrap_or(start);
-            let message = format!("a brace of this `{keyword}` is never closed");
-            let found =
-                Diagnostic::new(Code::SYNTAX, self.at(open, open + 1), message).label("no `}` belongs to this one");
-            let line = text[open..].lines().next().unwrap_or_default();
-            let comment = line.find('#').or(line.find("//")).filter(|&comment| line[comment..].contains('}'));
-            diagnostics.push(match comment {
-                Some(_) => found.help("the comment on this line hides the `}` after it"),
-                None => found,
-            });
+            let span = self.at(start, start + keyword.len());
+            diagnostics.push(Diagnostic::new(Code::SYNTAX, span, format!("this `{keyword}` cannot be read")));
         }
         let name = text[start..].strip_prefix("op")?.trim_start();
         let from = text.len() - name.len();
         let len = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').unwrap_or(name.len());
         (len > 0).then(|| Word { text: name[..len].to_owned(), span: self.at(from, from + len) })
+    }
+
+    /// Reports an item whose block goes on to the end of its text.
+    pub(super) fn explain_unclosed(self, piece: &str, diagnostics: &mut Diagnostics) {
+        let start = item_keyword(piece);
+        let keyword = first_word(&piece[start..]);
+        let open = unclosed(piece).unwrap_or(start);
+        let message = format!("a brace of this `{keyword}` is never closed");
+        let found = Diagnostic::new(Code::SYNTAX, self.at(open, open + 1), message).label("no `}` belongs to this one");
+        let line = piece[open..].lines().next().unwrap_or_default();
+        let comment = line.find('#').or(line.find("//")).filter(|&comment| line[comment..].contains('}'));
+        diagnostics.push(match comment {
+            Some(_) => found.help("the comment on this line hides the `}` after it"),
+            None => found,
+        });
     }
 
     /// Reports an op line that is not one. `pair` is all text between `op` and the first brace.

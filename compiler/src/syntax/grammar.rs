@@ -9,7 +9,7 @@ pub(crate) struct PvParser;
 pub(super) fn name(rule: Rule) -> Option<&'static str> {
     Some(match rule {
         Rule::open => "`{`",
-        Rule::close => "`}`",
+        Rule::close | Rule::unclosed => "`}`",
         Rule::lparen => "`(`",
         Rule::rparen => "`)`",
         Rule::comma => "`,`",
@@ -94,6 +94,7 @@ pub(super) fn name(rule: Rule) -> Option<&'static str> {
         | Rule::asm_comment
         | Rule::asm_brace
         | Rule::bad_clause
+        | Rule::bad_body
         | Rule::only_op_head
         | Rule::only_arch
         | Rule::only_abi

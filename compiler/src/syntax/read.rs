@@ -114,6 +114,7 @@ impl Reader {
     fn patchset(self, pair: Pair<'_, Rule>, diagnostics: &mut Diagnostics) -> Patchset {
         let mut name = Word { text: String::new(), span: self.span(&pair) };
         let mut clauses = Vec::new();
+        let open_end = self.open_end(&pair, diagnostics);
         for part in pair.into_inner() {
             let span = self.span(&part);
             let one = |part: Pair<'_, Rule>| self.words(part).into_iter().next();
@@ -128,7 +129,9 @@ impl Reader {
                 Rule::syntax_clause => one(part).map(SetClauseKind::Syntax),
                 Rule::site_clause => Some(SetClauseKind::Site(self.site(part))),
                 Rule::bad_clause => {
-                    self.explain_clause(&part, super::explain::Block::Patchset, diagnostics);
+                    if Some(part.as_span().end()) != open_end {
+                        self.explain_clause(&part, super::explain::Block::Patchset, diagnostics);
+                    }
                     None
                 }
                 _ => None,
@@ -138,13 +141,23 @@ impl Reader {
         Patchset { name, clauses }
     }
 
+    /// Reports a block that is never closed; returns where it breaks off. A clause that ends there was broken by it.
+    fn open_end(self, block: &Pair<'_, Rule>, diagnostics: &mut Diagnostics) -> Option<usize> {
+        if !block.clone().into_inner().any(|part| part.as_rule() == Rule::unclosed) {
+            return None;
+        }
+        self.explain_unclosed(block.get_input(), diagnostics);
+        Some(block.get_input().len())
+    }
+
     fn op(self, pair: Pair<'_, Rule>, docs: Vec<String>, diagnostics: &mut Diagnostics) -> Item {
         let whole = self.span(&pair);
         let mut name = None;
         let mut signature = None;
         let mut open = whole;
         let mut clauses = Vec::new();
-        let mut damaged = false;
+        let open_end = self.open_end(&pair, diagnostics);
+        let mut damaged = open_end.is_some();
         for part in pair.into_inner() {
             let span = self.span(&part);
             let kind = match part.as_rule() {
@@ -176,7 +189,9 @@ impl Reader {
                 }
                 Rule::bad_clause => {
                     damaged = true;
-                    self.explain_clause(&part, super::explain::Block::Op, diagnostics);
+                    if Some(part.as_span().end()) != open_end {
+                        self.explain_clause(&part, super::explain::Block::Op, diagnostics);
+                    }
                     None
                 }
                 _ => self.clause(part),

@@ -1,0 +1,177 @@
+//! What the compiler says about good and bad `.pv` files.
+//!
+//! Each file of `bad/` is compiled, and its findings must be those of the `.stderr` file beside it; `BLESS=1` writes
+//! these files anew. A file of `good/` compiles with none. The examples of the language reference are compiled too: a
+//! fence ```` ```pv compile ```` without an error, a fence ```` ```pv error PVnnnn ```` with that one code.
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use pvc::diagnostics::{Color, Diagnostic, Severity, render};
+use pvc::source::MemoryLoader;
+use pvc::{Compilation, compile};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn main() -> std::process::ExitCode {
+    let arguments = Arguments::from_args();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut trials = Vec::new();
+    for (dir, check) in [("bad", bad as fn(&Path) -> Result<(), Failed>), ("good", good)] {
+        let files = sources(&root.join("ui").join(dir));
+        assert!(!files.is_empty(), "tests/ui/{dir} has fixtures");
+        for file in files {
+            let name = format!("{dir}/{}", file.file_stem().unwrap_or_default().to_string_lossy());
+            trials.push(Trial::test(name, move || check(&file)));
+        }
+    }
+    let reference = root.join("../grammar/LANGUAGE.md");
+    let text = std::fs::read_to_string(&reference).expect("grammar/LANGUAGE.md can be read");
+    let examples = examples(&text);
+    assert!(examples.len() >= 20, "the reference has an example for each construct");
+    for example in examples {
+        trials.push(Trial::test(format!("language/{}", example.line), move || example.check()));
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// The `.pv` files of a directory, sorted.
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).expect("the fixtures can be listed");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "pv"));
+    files.sort();
+    files
+}
+
+/// All files of the directory of `path`, so that includes work and messages name no directory.
+fn loader(path: &Path) -> MemoryLoader {
+    let dir = path.parent().expect("a fixture has a directory");
+    let entries = std::fs::read_dir(dir).expect("the fixtures can be listed");
+    let files = entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file());
+    files
+        .map(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (name, std::fs::read(&path).expect("a fixture can be read"))
+        })
+        .collect()
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn good(path: &Path) -> Result<(), Failed> {
+    let compilation = compile(&name(path), &loader(path));
+    let shown = render(&compilation.diagnostics, &compilation.sources, Color::Never);
+    if !shown.is_empty() || compilation.checked.is_none() {
+        return Err(format!("expected no finding:\n{shown}").into());
+    }
+    Ok(())
+}
+
+fn bad(path: &Path) -> Result<(), Failed> {
+    let files = loader(path);
+    let compilation = compile(&name(path), &files);
+    let shown = render(&compilation.diagnostics, &compilation.sources, Color::Never);
+    if compilation.diagnostics.list().is_empty() {
+        return Err("expected findings, there are none".into());
+    }
+    let has_errors = compilation.diagnostics.list().iter().any(|found| found.severity == Severity::Error);
+    if has_errors == compilation.checked.is_some() {
+        return Err("a table comes out if and only if there is no error".into());
+    }
+    for found in compilation.diagnostics.list() {
+        check_span(&compilation, found)?;
+        check_fix(&compilation, found, &name(path), &files)?;
+    }
+    let expected = path.with_extension("stderr");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&expected, shown)?;
+        return Ok(());
+    }
+    let wanted = std::fs::read_to_string(&expected)
+        .map_err(|error| format!("{}: {error}; BLESS=1 writes it", expected.display()))?;
+    if wanted != shown {
+        return Err(format!("expected:\n{wanted}\nfound:\n{shown}\nBLESS=1 takes this").into());
+    }
+    Ok(())
+}
+
+/// A place of a finding lies in its file, on character boundaries, and has a message.
+fn check_span(compilation: &Compilation, found: &Diagnostic) -> Result<(), Failed> {
+    let labels = std::iter::once(&found.primary).chain(&found.secondary);
+    for label in labels {
+        let text = &compilation.sources.file(label.span.file).text;
+        if text.get(label.span.range()).is_none() {
+            return Err(format!("{:?} lies outside of its file: {found:?}", label.span).into());
+        }
+    }
+    if found.message.is_empty() || found.message.ends_with('.') {
+        return Err(format!("the message is not of the usual form: {:?}", found.message).into());
+    }
+    Ok(())
+}
+
+/// A fix mends the finding that offers it: with it applied, fewer findings of the kind are left.
+fn check_fix(compilation: &Compilation, found: &Diagnostic, root: &str, files: &MemoryLoader) -> Result<(), Failed> {
+    let Some(fix) = &found.fix else { return Ok(()) };
+    let file = compilation.sources.file(fix.span.file);
+    let mut text = file.text.clone();
+    text.replace_range(fix.span.range(), &fix.text);
+    let mut files = files.clone();
+    files.insert(file.path.clone(), text);
+    let mended = compile(root, &files);
+    let same = |compilation: &Compilation| {
+        compilation.diagnostics.list().iter().filter(|other| other.message == found.message).count()
+    };
+    if same(&mended) >= same(compilation) {
+        let shown = render(&mended.diagnostics, &mended.sources, Color::Never);
+        return Err(format!("the fix {fix:?} does not mend {:?}:\n{shown}", found.message).into());
+    }
+    Ok(())
+}
+
+/// A fenced example of the reference.
+struct Example {
+    /// The line of its fence.
+    line: usize,
+    /// The code that it must give; `None`: it compiles.
+    error: Option<String>,
+    text: String,
+}
+
+/// The fences of the reference that begin with ```` ```pv ````.
+fn examples(reference: &str) -> Vec<Example> {
+    let mut examples = Vec::new();
+    let mut lines = reference.lines().enumerate();
+    while let Some((at, line)) = lines.next() {
+        let Some(tag) = line.strip_prefix("```pv") else { continue };
+        let error = match tag.trim().split_once(' ') {
+            None if tag.trim() == "compile" => None,
+            Some(("error", code)) => Some(code.to_owned()),
+            _ => panic!("line {} of the reference: `pv{tag}` is no kind of example", at + 1),
+        };
+        let text =
+            lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect::<Vec<_>>().join("\n");
+        examples.push(Example { line: at + 1, error, text: text + "\n" });
+    }
+    examples
+}
+
+impl Example {
+    fn check(&self) -> Result<(), Failed> {
+        let files = MemoryLoader::from_iter([
+            ("example.pv", self.text.as_str()),
+            ("common.pv", "/// Set under Xen.\nfeature xenpv\n"),
+        ]);
+        let compilation = compile("example.pv", &files);
+        let shown = render(&compilation.diagnostics, &compilation.sources, Color::Never);
+        let codes: BTreeSet<String> =
+            compilation.diagnostics.list().iter().map(|found| found.code.to_string()).collect();
+        match &self.error {
+            None if codes.is_empty() && compilation.checked.is_some() => Ok(()),
+            Some(code) if codes.len() == 1 && codes.contains(code) => Ok(()),
+            None => Err(format!("expected no finding:\n{shown}").into()),
+            Some(code) => Err(format!("expected {code} and nothing else:\n{shown}").into()),
+        }
+    }
+}

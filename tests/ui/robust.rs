@@ -1,0 +1,284 @@
+//! No text makes the front end panic, hang, or point outside of a file.
+
+use proptest::prelude::*;
+use pvc::diagnostics::{Code, Color, Diagnostics, render};
+use pvc::source::{Loader, MAX_FILE, MemoryLoader, SourceMap};
+use pvc::syntax::{MAX_INCLUDE_DEPTH, MAX_ITEM, MAX_LINE};
+use pvc::{resolve, syntax};
+use std::time::{Duration, Instant};
+
+/// A text that uses most of the language.
+const WHOLE: &str = include_str!("good/everything.pv");
+const INCLUDED: &str = include_str!("good/everything.inc");
+
+/// Parses and resolves; returns the codes that were found.
+fn front(text: &[u8]) -> Vec<Code> {
+    through(&MemoryLoader::from_iter([("a.pv", text), ("everything.inc", INCLUDED.as_bytes())]))
+}
+
+fn through(loader: &dyn Loader) -> Vec<Code> {
+    let mut sources = SourceMap::default();
+    let mut diagnostics = Diagnostics::default();
+    let ast = syntax::parse("a.pv", loader, &mut sources, &mut diagnostics);
+    let resolved = resolve::resolve(&ast, &sources, &mut diagnostics);
+    resolve::apply_allows(&ast, &mut diagnostics);
+    diagnostics.sort();
+    for found in diagnostics.list() {
+        let labels = std::iter::once(&found.primary).chain(&found.secondary);
+        for span in labels.map(|label| label.span).chain(found.fix.as_ref().map(|fix| fix.span)) {
+            let text = &sources.file(span.file).text;
+            assert!(text.get(span.range()).is_some(), "{span:?} is no place in {text:?}: {found:?}");
+        }
+    }
+    if let Some(resolved) = resolved {
+        for row in resolved.ops.iter().flat_map(|op| &op.contracts).flat_map(|contract| &contract.rows) {
+            for at in (0..=row.asm.text.len()).filter(|&at| row.asm.text.is_char_boundary(at)) {
+                let span = row.asm.source_span(at..row.asm.text.len());
+                assert!(row.asm.span.start <= span.start && span.end <= row.asm.span.end, "{:?}", row.asm);
+            }
+        }
+    }
+    let _ = render(&diagnostics, &sources, Color::Never);
+    diagnostics.list().iter().map(|found| found.code).collect()
+}
+
+/// Runs the front end and fails if it takes longer than any good reason for it.
+fn quickly(name: &str, text: &[u8]) -> Vec<Code> {
+    let start = Instant::now();
+    let codes = front(text);
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(20), "{name}: {} bytes took {took:?}", text.len());
+    codes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        front(&bytes);
+    }
+
+    #[test]
+    fn any_tokens(tokens in prop::collection::vec(prop::sample::select(TOKENS), 0..120)) {
+        front(tokens.concat().as_bytes());
+    }
+
+    /// One place of a good text is changed: cut off there, something inserted, or a stretch dropped.
+    #[test]
+    fn damaged_text(
+        at in 0..WHOLE.len(),
+        drop in 0_usize..60,
+        insert in prop::sample::select(TOKENS),
+        cut in any::<bool>(),
+    ) {
+        let bytes = WHOLE.as_bytes();
+        let mut text = bytes[..at].to_vec();
+        text.extend(insert.as_bytes());
+        if !cut {
+            text.extend(&bytes[(at + drop).min(bytes.len())..]);
+        }
+        front(&text);
+    }
+
+    /// Lines in another order, some twice.
+    #[test]
+    fn shuffled_lines(picks in prop::collection::vec(any::<prop::sample::Index>(), 0..60)) {
+        let lines: Vec<&str> = WHOLE.split_inclusive('\n').collect();
+        let text: String = picks.iter().map(|pick| lines[pick.index(lines.len())]).collect();
+        front(text.as_bytes());
+    }
+}
+
+const TOKENS: &[&str] = &[
+    "patchset ",
+    "t ",
+    "{",
+    "}",
+    "(",
+    ")",
+    "\n",
+    "\r\n",
+    "\n\n",
+    " ",
+    "\t",
+    ",",
+    ";",
+    ":",
+    "->",
+    "!",
+    "=",
+    "|",
+    "&&",
+    "||",
+    "&",
+    "op ",
+    "feature ",
+    "include ",
+    "branch ",
+    "\"",
+    "'",
+    "\\",
+    "/",
+    "//",
+    "///",
+    "//!",
+    "/*",
+    "*/",
+    "#",
+    "arch ",
+    "x86_64",
+    "i386",
+    "x86",
+    "abi ",
+    "kernel",
+    "user",
+    "baseline ",
+    "site ",
+    "call.mem",
+    "nop(5)",
+    "inline",
+    "clobbers ",
+    "rax",
+    "eax",
+    "flags",
+    "barrier",
+    "caller_saved",
+    "none",
+    "preserves ",
+    "default ",
+    "allow(",
+    "PV0504",
+    "live",
+    "nocall",
+    "partial",
+    "when ",
+    "identity",
+    "sse2",
+    "avx",
+    "xenpv",
+    "a.b",
+    "x: word",
+    "in ",
+    "u64",
+    "{x}",
+    "{z}",
+    "{%k1}",
+    "cli",
+    "pop %rax",
+    "= fa",
+    "90",
+    "??",
+    "0x90",
+    "$'",
+    "é",
+    "\u{a0}",
+    "\u{feff}",
+    "\0",
+];
+
+#[test]
+fn the_whole_text_is_good() {
+    assert_eq!(front(WHOLE.as_bytes()), []);
+}
+
+#[test]
+fn big_and_deep_input_ends_in_an_error() {
+    let head = "patchset t { arch x86_64 }\n";
+    let op = |body: &str| format!("{head}op a() {{\n{body}\n}}\n").into_bytes();
+    let many = |text: &str, bytes: usize| text.repeat(bytes / text.len());
+    assert_eq!(quickly("one line", &many("a", 100 << 20).into_bytes()), [Code::LIMIT]);
+    assert_eq!(quickly("a long line", &op(&many("clobbers a, ", MAX_LINE + 12))), [Code::LIMIT]);
+    assert_eq!(quickly("a long item", &op(&many("// x\n", MAX_ITEM))), [Code::LIMIT]);
+    let cases: [(&str, Vec<u8>); 14] = [
+        ("open braces", op(&many("{", 8000))),
+        ("lines of open braces", op(&many("{\n", MAX_ITEM - 200))),
+        ("close braces", many("}\n", 4 << 20).into_bytes()),
+        ("parentheses", op(&format!("x86_64 when {} {{ nop }}", many("(", 8000)))),
+        ("nots", op(&format!("x86_64 when {} {{ nop }}", many("!", 4000)))),
+        ("long condition", op(&format!("x86_64 when {}a {{ nop }}", many("(a ||\n", MAX_ITEM - 200)))),
+        ("clauses that are none", op(&many("x\n", MAX_ITEM - 200))),
+        ("items that are none", many("x\n", 8 << 20).into_bytes()),
+        ("empty ops", many("op a\n", 8 << 20).into_bytes()),
+        ("features", many("feature a\n", 8 << 20).into_bytes()),
+        ("rows", op(&many("x86_64{}\n", MAX_ITEM - 200))),
+        ("strings", op(&many("x86_64 { \"\n", MAX_ITEM - 200))),
+        ("parameters", format!("{head}op a({}) {{\n x86_64 {{ nop }}\n}}\n", many("b: word,\n", 500_000)).into_bytes()),
+        ("comments", format!("{head}{}", many("///\n", 20 << 20)).into_bytes()),
+    ];
+    for (name, text) in cases {
+        let codes = quickly(name, &text);
+        assert!(!codes.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn many_good_ops_take_time_in_proportion() {
+    let text = |ops: usize| {
+        let mut text = String::from("patchset t { arch x86_64 }\n");
+        for number in 0..ops {
+            text += &format!(
+                "op family.op{number}(x: word) {{\n    clobbers memory\n    x86_64 {{ mov $0, ({{x}}) }}\n}}\n"
+            );
+        }
+        text.into_bytes()
+    };
+    let time = |text: &[u8]| {
+        let start = Instant::now();
+        assert_eq!(front(text), []);
+        start.elapsed()
+    };
+    let (small, large) = (text(1000), text(16_000));
+    time(&small);
+    let (small, large) = (time(&small), time(&large));
+    assert!(large < small * 80, "16 times the text took {large:?} against {small:?}");
+}
+
+#[test]
+fn too_many_ops_are_an_error() {
+    let mut text = String::from("patchset t { arch x86_64 }\n");
+    for number in 0..resolve::MAX_OPS + 10 {
+        text += &format!("op a{number}(){{x86_64{{nop}}}}\n");
+    }
+    assert_eq!(front(text.as_bytes()), [Code::LIMIT]);
+}
+
+/// Files that each include the next.
+struct Endless;
+
+impl Loader for Endless {
+    fn load(&self, path: &str) -> std::io::Result<Vec<u8>> {
+        Ok(format!("include \"x{path}\"\n").into_bytes())
+    }
+}
+
+/// Files of a size.
+struct Big(u64);
+
+impl Loader for Big {
+    fn load(&self, path: &str) -> std::io::Result<Vec<u8>> {
+        let include = if path == "a.pv" { "include \"b.pv\"\n" } else { "" };
+        let line = "//".to_owned() + &"x".repeat(1000) + "\n";
+        let mut text = include.to_owned();
+        while (text.len() as u64) < self.0 {
+            text += &line;
+        }
+        Ok(text.into_bytes())
+    }
+}
+
+#[test]
+fn includes_end() {
+    assert_eq!(through(&Endless), [Code::LIMIT]);
+    assert!(MAX_INCLUDE_DEPTH < 100);
+    assert_eq!(through(&Big(MAX_FILE / 2 + 1024)), [Code::LIMIT]);
+    let mut wide = MemoryLoader::default();
+    let mut root = String::from("patchset t { arch x86_64 }\n");
+    for number in 0..300 {
+        root += &format!("include \"f{number}.pv\"\n");
+        wide.insert(format!("f{number}.pv"), "// empty\n");
+    }
+    wide.insert("a.pv", root);
+    assert!(through(&wide).iter().all(|code| *code == Code::LIMIT));
+    assert!(!through(&wide).is_empty());
+}
