@@ -48,28 +48,33 @@ extern "C" {
 #endif
 #define PV_PUSH(reg, size) "push %%" reg "\n" PV_CFI(".cfi_adjust_cfa_offset " size "\n")
 #define PV_POP(reg, size) "pop %%" reg "\n" PV_CFI(".cfi_adjust_cfa_offset -" size "\n")
-/* The vector, mask and x87 registers, all of which a C function may destroy. Clobber list of a wrapper. */
-#if defined(__x86_64__) && defined(__AVX512F__)
-#define PV_VECTOR_STATE_512 \
+/* The vector, mask and x87 registers that the compiler may use, all of which a C function may destroy: for the clobber
+ * list of a wrapper. */
+#if defined(__SSE__) && defined(__x86_64__)
+#define PV_SSE_STATE \
+	, "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", \
+	"xmm14", "xmm15"
+#elif defined(__SSE__)
+#define PV_SSE_STATE , "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7"
+#else
+#define PV_SSE_STATE
+#endif
+#if defined(__AVX512F__) && defined(__x86_64__)
+#define PV_AVX512_STATE \
 	, "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", "xmm27", \
-	"xmm28", "xmm29", "xmm30", "xmm31"
+	"xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
+#elif defined(__AVX512F__)
+#define PV_AVX512_STATE , "k1", "k2", "k3", "k4", "k5", "k6", "k7"
 #else
-#define PV_VECTOR_STATE_512
+#define PV_AVX512_STATE
 #endif
-#ifdef __AVX512F__
-#define PV_VECTOR_STATE_MASK , "k1", "k2", "k3", "k4", "k5", "k6", "k7"
+#ifdef __MMX__
+#define PV_MMX_STATE , "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7"
 #else
-#define PV_VECTOR_STATE_MASK
-#endif
-#ifdef __x86_64__
-#define PV_VECTOR_STATE_64 , "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
-#else
-#define PV_VECTOR_STATE_64
+#define PV_MMX_STATE
 #endif
 #define PV_VECTOR_STATE \
-	, "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)", "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", \
-	"mm6", "mm7", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7" PV_VECTOR_STATE_64 \
-	PV_VECTOR_STATE_512 PV_VECTOR_STATE_MASK
+	, "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)" PV_MMX_STATE PV_SSE_STATE PV_AVX512_STATE
 #endif
 
 /* How generated functions return; a build with return thunks defines it as a jump to them. */

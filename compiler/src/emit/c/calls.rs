@@ -1,7 +1,7 @@
 //! How C calls an op and how an op calls C: the inline asm of the wrapper, the thunk of a backend.
 
 use super::names;
-use super::sites::word;
+use super::sites::{Context, word};
 use crate::arch::{Arch, SiteOperand, register_name};
 use crate::check::CheckedRow;
 use crate::model::{Abi, Clobber, Contract, Op, Set, Site, Type};
@@ -28,7 +28,8 @@ fn is_c_abi(contract: &Contract<CheckedRow>) -> bool {
 /// Whether the op has a wrapper: its site comes back, may call, and no operand is in a register that C cannot name.
 pub(super) fn has_wrapper(op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> bool {
     let registers = contract.params.iter().chain(&contract.results).map(|operand| operand.register);
-    let reserved = |register: Register| matches!(register, Register::RBP | Register::EBP | Register::RSP | Register::ESP);
+    let reserved =
+        |register: Register| matches!(register, Register::RBP | Register::EBP | Register::RSP | Register::ESP);
     !op.diverges()
         && !op.nocall
         && contract.sites.first().is_some_and(|site| !site.kind.is_jump())
@@ -63,10 +64,10 @@ pub(super) fn parameters(op: &Op<CheckedRow>) -> String {
     op.params.iter().map(names::declare).collect::<Vec<_>>().join(", ")
 }
 
-/// The function type of a backend, as a typedef.
-pub(super) fn function_type(set: &Set, op: &Op<CheckedRow>) -> String {
+/// The slot of an op that a plain function can serve, as a field.
+pub(super) fn plain_slot(set: &Set, op: &Op<CheckedRow>) -> String {
     let (returned, parameters) = backend_signature(set, op);
-    format!("typedef PV_CALL {}({parameters});", spaced(&returned, &format!("pv_{}_{}_fn", set.name, names::ident(op))))
+    format!("{}({parameters});", spaced(&returned, &format!("(PV_CALL *{})", names::ident(op))))
 }
 
 fn spaced(ty: &str, name: &str) -> String {
@@ -79,7 +80,7 @@ fn backend_signature(set: &Set, op: &Op<CheckedRow>) -> (String, String) {
         return (return_type(set, op), parameters(op));
     }
     let mut list: Vec<String> = op.params.iter().map(names::declare).collect();
-    list.push(format!("struct {} *results", result_struct(set, op)));
+    list.push(format!("struct {} *pv_results", result_struct(set, op)));
     ("void".to_owned(), list.join(", "))
 }
 
@@ -97,8 +98,7 @@ pub(super) fn wrapper(set: &Set, op: &Op<CheckedRow>, contract: &Contract<Checke
     for (param, operand) in op.params.iter().zip(&contract.params) {
         let name = register_name(operand.register);
         let value = match param.ty {
-            Type::Ptr => format!("(unsigned long){}", names::variable(param)),
-            Type::Word => names::variable(param),
+            Type::Word => names::variable(param).to_owned(),
             // The site gets the whole register, so it is made whole here.
             _ => format!("(unsigned long){}", names::variable(param)),
         };
@@ -208,60 +208,60 @@ fn returns(set: &Set, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> S
         [] => String::new(),
         [_] => format!("\treturn {};\n", value(0)),
         several => {
-            let mut text = format!("\tstruct {} results;\n", result_struct(set, op));
+            let mut text = format!("\tstruct {} pv_results;\n", result_struct(set, op));
             for (index, result) in several.iter().enumerate() {
-                text.push_str(&format!("\tresults.{} = {};\n", names::variable(result), value(index)));
+                text.push_str(&format!("\tpv_results.{} = {};\n", names::variable(result), value(index)));
             }
-            text + "\treturn results;\n"
+            text + "\treturn pv_results;\n"
         }
     }
 }
 
-/// The macro that turns the C function `fn` into a backend of a narrow op: a thunk that keeps what the contract keeps.
-pub(super) fn backend_macro(set: &Set, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> Vec<String> {
+/// The macro that turns the C function `pv_fn` into a backend of a narrow op: a thunk that keeps what the contract keeps.
+pub(super) fn backend_macro(context: &Context<'_>, set: &Set, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> Vec<String> {
     let (ident, upper) = (names::ident(op), set.name.to_uppercase());
-    let target = format!("pv_{}_{ident}_to_##fn", set.name);
-    let mut lines = vec![format!("#define PV_{upper}_BACKEND_{ident}(fn)")];
+    let target = format!("pv_{}_{ident}_to_##pv_fn", set.name);
+    let mut lines = vec![format!("#define PV_{upper}_BACKEND_{ident}(pv_fn)")];
     lines.extend(target_function(set, op, &target));
     lines.push("__attribute__((naked, noinline, used))".to_owned());
-    lines.push(format!("static void pv_{}_{ident}_thunk_##fn(void)", set.name));
-    lines.extend(thunk_body(set, op, contract, &target));
+    lines.push(format!("static void pv_{}_{ident}_thunk_##pv_fn(void)", set.name));
+    lines.extend(thunk_body(context, op, contract, &target));
     lines.push(format!("struct pv_{}_{ident}_slot", set.name));
     lines
 }
 
-/// The macro that defines the external default of a narrow op (`default SYMBOL`) by the C function `fn`.
-pub(super) fn default_macro(set: &Set, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> Vec<String> {
+/// The macro that defines the external default of a narrow op (`default SYMBOL`) by the C function `pv_fn`.
+pub(super) fn default_macro(context: &Context<'_>, set: &Set, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> Vec<String> {
     let (ident, upper) = (names::ident(op), set.name.to_uppercase());
-    let target = format!("pv_{}_{ident}_default_to_##fn", set.name);
-    let mut lines = vec![format!("#define PV_{upper}_DEFAULT_{ident}(fn)")];
+    let target = format!("pv_{}_{ident}_default_to_##pv_fn", set.name);
+    let mut lines = vec![format!("#define PV_{upper}_DEFAULT_{ident}(pv_fn)")];
     lines.extend(target_function(set, op, &target));
     lines.push("__attribute__((naked, noinline, used))".to_owned());
     lines.push(format!("void pv_{}_default_{ident}(void)", set.name));
-    lines.extend(thunk_body(set, op, contract, &target));
+    lines.extend(thunk_body(context, op, contract, &target));
     lines.push(format!("struct pv_{}_{ident}_slot", set.name));
     lines
 }
 
-/// A static function between thunk and `fn`: the compiler lets asm name it in every code model, where an exported one
-/// could be interposed, and it checks the type of `fn`.
+/// A static function between thunk and `pv_fn`: the compiler lets asm name it in every code model, where an exported one
+/// could be interposed, and it checks the type of `pv_fn`.
 fn target_function(set: &Set, op: &Op<CheckedRow>, target: &str) -> [String; 2] {
     let (returned, parameters) = backend_signature(set, op);
-    let mut arguments: Vec<String> = op.params.iter().map(names::variable).collect();
+    let mut arguments: Vec<String> = op.params.iter().map(|param| names::variable(param).to_owned()).collect();
     if op.results().len() > 1 {
-        arguments.push("results".to_owned());
+        arguments.push("pv_results".to_owned());
     }
     let back = if returned == "void" { "" } else { "return " };
     [
         format!("__attribute__((noinline, used)) PV_CALL static {}({parameters})", spaced(&returned, target)),
-        format!("{{ {back}fn({}); }}", arguments.join(", ")),
+        format!("{{ {back}pv_fn({}); }}", arguments.join(", ")),
     ]
 }
 
-fn thunk_body(set: &Set, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>, target: &str) -> Vec<String> {
+fn thunk_body(context: &Context<'_>, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>, target: &str) -> Vec<String> {
     let mut lines = vec!["{ __asm__ volatile(".to_owned()];
     // Runs of pushes and pops share a line.
-    for line in thunk(set, op, contract) {
+    for line in thunk(context, op, contract) {
         let moves = |line: &str| line.starts_with("PV_P");
         match lines.last_mut() {
             Some(last) if moves(last.trim_start()) && moves(&line) => {
@@ -276,9 +276,9 @@ fn thunk_body(set: &Set, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>, t
 }
 
 /// Lines of the thunk, as C string expressions.
-fn thunk(set: &Set, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> Vec<String> {
+fn thunk(context: &Context<'_>, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> Vec<String> {
     let simple = is_c_abi(contract) && !op.preserves.flags && !op.preserves.vector;
-    if simple { simple_thunk(contract) } else { full_thunk(set, op, contract) }
+    if simple { simple_thunk(contract) } else { full_thunk(context, op, contract) }
 }
 
 /// Operands where C has them: only to save what C would destroy and the contract keeps.
@@ -311,7 +311,7 @@ fn simple_thunk(contract: &Contract<CheckedRow>) -> Vec<String> {
 
 /// The general case. All caller-saved registers and all operands go into a frame; arguments are loaded from it, results
 /// are stored into it, and the registers are loaded back.
-fn full_thunk(set: &Set, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> Vec<String> {
+fn full_thunk(context: &Context<'_>, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> Vec<String> {
     let arch = contract.arch;
     let word = word(arch);
     let (sp, bp, ax) = match arch {
@@ -338,7 +338,8 @@ fn full_thunk(set: &Set, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -
         lines.push(push_named(ax, word));
     }
     lines.push(push_named(bp, word));
-    lines.push(format!("\"mov %%{sp}, %%{bp}\\n\" PV_CFI(\".cfi_rel_offset {bp}, 0\\n.cfi_def_cfa_register {bp}\\n\")"));
+    lines
+        .push(format!("\"mov %%{sp}, %%{bp}\\n\" PV_CFI(\".cfi_rel_offset {bp}, 0\\n.cfi_def_cfa_register {bp}\\n\")"));
 
     let table = arch.table();
     let by_pointer = op.results().len() > 1;
@@ -350,13 +351,17 @@ fn full_thunk(set: &Set, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -
     let results_at = on_stack * word;
     let results_len = if by_pointer { op.results().len() * 8 } else { 0 };
     let vector_at = (results_at + results_len).next_multiple_of(64);
-    let (frame, align) =
-        if op.preserves.vector { (vector_at + VECTOR_STATE, 64) } else { ((results_at + results_len).next_multiple_of(16), 16) };
+    let (frame, align) = if op.preserves.vector {
+        (vector_at + VECTOR_STATE, 64)
+    } else {
+        ((results_at + results_len).next_multiple_of(16), 16)
+    };
     if frame > 0 {
         lines.push(format!("\"sub ${frame}, %%{sp}\\n\""));
     }
     lines.push(format!("\"and $-{align}, %%{sp}\\n\""));
-    let vector = |what: &str| format!("\"lea {vector_at}(%%{sp}), %%{ax}; call pv_{}_{what}_vectors\\n\"", set.name);
+    let contract_symbol = context.contract;
+    let vector = |what: &str| format!("\"lea {vector_at}(%%{sp}), %%{ax}; call {contract_symbol}_{what}_vectors\\n\"");
     if op.preserves.vector {
         lines.push(vector("save"));
     }

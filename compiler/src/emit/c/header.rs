@@ -133,17 +133,16 @@ fn op_part(unit: &Unit<CheckedRow>, id: usize, op: &Op<CheckedRow>, arch: Arch, 
     };
     let plain = calls::is_plain(op, contract);
     let callable = !op.diverges() && !op.nocall;
-    let mut types = if plain {
+    let types = if plain {
         String::new()
     } else {
-        format!("struct pv_{name}_{ident}_slot; /* never defined: no plain function keeps the contract of {} */\n", op.name)
+        format!(
+            "struct pv_{name}_{ident}_slot; /* never defined: no plain function keeps the contract of {} */\n",
+            op.name
+        )
     };
-    if callable {
-        types.push_str(&calls::function_type(set, op));
-        types.push('\n');
-    }
     let field = if plain {
-        format!("pv_{name}_{ident}_fn *{ident};")
+        calls::plain_slot(set, op)
     } else {
         format!("const struct pv_{name}_{ident}_slot *{ident};")
     };
@@ -172,15 +171,15 @@ fn op_part(unit: &Unit<CheckedRow>, id: usize, op: &Op<CheckedRow>, arch: Arch, 
     if callable {
         let upper = name.to_uppercase();
         if plain {
-            code.push_str(&format!("#define PV_{upper}_BACKEND_{ident}(fn) struct pv_{name}_ops\n"));
-            code.push_str(&format!("#define PV_{upper}_THUNK_{ident}(fn) (fn)\n"));
+            code.push_str(&format!("#define PV_{upper}_BACKEND_{ident}(pv_fn) struct pv_{name}_ops\n"));
+            code.push_str(&format!("#define PV_{upper}_THUNK_{ident}(pv_fn) (pv_fn)\n"));
         } else {
-            code.push_str(&continued(&calls::backend_macro(set, op, contract)));
+            code.push_str(&continued(&calls::backend_macro(context, set, op, contract)));
             if op.default.is_some() {
-                code.push_str(&continued(&calls::default_macro(set, op, contract)));
+                code.push_str(&continued(&calls::default_macro(context, set, op, contract)));
             }
             code.push_str(&format!(
-                "#define PV_{upper}_THUNK_{ident}(fn) \\\n\t((const struct pv_{name}_{ident}_slot *)(unsigned long)pv_{name}_{ident}_thunk_##fn)\n"
+                "#define PV_{upper}_THUNK_{ident}(pv_fn) \\\n\t((const struct pv_{name}_{ident}_slot *)(unsigned long)pv_{name}_{ident}_thunk_##pv_fn)\n"
             ));
         }
     }
@@ -213,7 +212,9 @@ fn assembler_macros(
     for site in &contract.sites {
         lines.push(format!(".macro {}", site_macro(context, op, site)));
         lines.extend(
-            sites::lines(context, id, op, contract, site, Flavour::Assembler).into_iter().map(|line| format!("\t{line}")),
+            sites::lines(context, id, op, contract, site, Flavour::Assembler)
+                .into_iter()
+                .map(|line| format!("\t{line}")),
         );
         lines.push(".endm".to_owned());
     }

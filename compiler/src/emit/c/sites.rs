@@ -111,7 +111,9 @@ pub(super) fn describe(op: &Op<CheckedRow>, contract: &Contract<CheckedRow>, sit
     match site.kind.operand {
         SiteOperand::None => inline_row(contract, site)
             .map_or_else(|| format!("{} bytes of NOPs", site.len.unwrap_or_default()), |row| row.disassembly.clone()),
-        SiteOperand::Trampoline => format!("{} trampoline of {ident}", if site.kind.is_jump() { "jmp" } else { "call" }),
+        SiteOperand::Trampoline => {
+            format!("{} trampoline of {ident}", if site.kind.is_jump() { "jmp" } else { "call" })
+        }
         SiteOperand::SlotRel | SiteOperand::SlotAbs => {
             format!("{} *slot of {ident}", if site.kind.is_jump() { "jmp" } else { "call" })
         }

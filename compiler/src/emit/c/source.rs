@@ -1,9 +1,9 @@
 //! `NAME.c`.
 
 use super::header::{condition, has_identity};
+use super::names;
 use super::sites::{self, Context};
 use super::tables::{self, Tables};
-use super::names;
 use crate::arch::{Arch, SiteOperand};
 use crate::check::{Checked, CheckedRow};
 use crate::emit::contract;
@@ -78,7 +78,11 @@ fn arch_part(checked: &Checked, arch: Arch, context: &Context<'_>, sources: &Sou
         functions: functions(unit, arch, context),
         slots: unit.ops.iter().map(|op| slot(unit, op, arch)).collect(),
         identity_row: layout.identity_row.map_or_else(|| "PV_NONE".to_owned(), |row| row.to_string()),
-        identity: if layout.identity_row.is_some() { format!("PV_ADDRESS(pv_{}_identity)", unit.set.name) } else { "0".to_owned() },
+        identity: if layout.identity_row.is_some() {
+            format!("PV_ADDRESS(pv_{}_identity)", unit.set.name)
+        } else {
+            "0".to_owned()
+        },
         rows_name: name_if(!tables.rows.is_empty(), "pv_rows"),
         bytes_name: name_if(!tables.byte_fields.is_empty(), "(const unsigned char *)&pv_bytes"),
         terms_name: name_if(!tables.terms.is_empty(), "pv_terms"),
@@ -103,7 +107,7 @@ fn slot(unit: &Unit<CheckedRow>, op: &Op<CheckedRow>, arch: Arch) -> String {
     match op.on(arch) {
         None => format!(".{ident} = 0,"),
         Some(contract) if super::calls::is_plain(op, contract) => {
-            format!(".{ident} = (pv_{name}_{ident}_fn *)pv_{name}_default_{ident},")
+            format!(".{ident} = (__typeof__(pv_{name}_ops.{ident}))pv_{name}_default_{ident},")
         }
         Some(_) => {
             format!(".{ident} = __extension__(const struct pv_{name}_{ident}_slot *)pv_{name}_default_{ident},")
@@ -130,12 +134,8 @@ fn functions(unit: &Unit<CheckedRow>, arch: Arch, context: &Context<'_>) -> Vec<
             functions.push(function(&format!("pv_{set}_call_{ident}"), &[jump], "", None));
         }
     }
-    let identity = unit
-        .ops
-        .iter()
-        .filter_map(|op| op.on(arch))
-        .flat_map(|contract| &contract.rows)
-        .find(|row| row.row.identity);
+    let identity =
+        unit.ops.iter().filter_map(|op| op.on(arch)).flat_map(|contract| &contract.rows).find(|row| row.row.identity);
     match identity {
         Some(row) => functions.push(function(
             &format!("pv_{set}_identity"),
@@ -144,11 +144,13 @@ fn functions(unit: &Unit<CheckedRow>, arch: Arch, context: &Context<'_>) -> Vec<
             Some(&row.disassembly),
         )),
         // Declared for the other arch.
-        None if has_identity(unit) => functions.push(function(&format!("pv_{set}_identity"), &["ud2".into()], "", None)),
+        None if has_identity(unit) => {
+            functions.push(function(&format!("pv_{set}_identity"), &["ud2".into()], "", None))
+        }
         None => {}
     }
     if unit.ops.iter().any(|op| op.preserves.vector) {
-        functions.push(vector_functions(set, arch));
+        functions.push(vector_functions(context.contract, arch));
     }
     functions
 }
@@ -178,19 +180,18 @@ fn function(name: &str, lines: &[String], end: &str, comment: Option<&str>) -> S
 /// XSAVE with the mask of these components if the OS has enabled it (CPUID.1:ECX.OSXSAVE, asked once), else FXSAVE.
 /// XRSTOR wants the header of the area, bytes 512 to 575, zero but for the bits that XSAVE writes (SDM volume 1, 13.4.2).
 /// The callee finds an empty x87 stack, as the ABI demands, with the control word of the caller.
-fn vector_functions(set: &str, arch: Arch) -> String {
+fn vector_functions(contract: &str, arch: Arch) -> String {
     let (suffix, bx, ax, cx, mode) = match arch {
-        Arch::X86_64 => ("64", "%rbx", "%rax", "%rcx", format!("pv_{set}_vector_mode(%rip)")),
-        Arch::I386 => ("", "%ebx", "%eax", "%ecx", format!("pv_{set}_vector_mode")),
+        Arch::X86_64 => ("64", "%rbx", "%rax", "%rcx", format!("{contract}_vector_mode(%rip)")),
+        Arch::I386 => ("", "%ebx", "%eax", "%ecx", format!("{contract}_vector_mode")),
     };
-    let zero: String =
-        (0..64).step_by(sites::word(arch)).map(|at| format!("mov %DX%, {}({cx}); ", 512 + at)).collect();
+    let zero: String = (0..64).step_by(sites::word(arch)).map(|at| format!("mov %DX%, {}({cx}); ", 512 + at)).collect();
     let zero = zero.replace("%DX%", if arch == Arch::X86_64 { "%rdx" } else { "%edx" });
     format!(
         "/* 0: not known yet, 1: FXSAVE, 2: XSAVE. */\n\
-         unsigned char pv_{set}_vector_mode PV_HIDDEN __attribute__((used));\n\
-         extern void pv_{set}_save_vectors(void) PV_HIDDEN;\nextern void pv_{set}_load_vectors(void) PV_HIDDEN;\n\
-         PV_CODE pv_{set}_save_vectors(void)\n{{\n\
+         unsigned char {contract}_vector_mode PV_HIDDEN __attribute__((used));\n\
+         extern void {contract}_save_vectors(void) PV_HIDDEN;\nextern void {contract}_load_vectors(void) PV_HIDDEN;\n\
+         PV_CODE {contract}_save_vectors(void)\n{{\n\
          \t__asm__ volatile(\"cmpb $1, {mode}; je 1f; ja 2f\\n\"\n\
          \t                 \"push {bx}; push {ax}; mov $1, %eax; cpuid; bt $27, %ecx\\n\"\n\
          \t                 \"mov $1, %cl; adc $0, %cl; pop {ax}; pop {bx}; mov %cl, {mode}; cmp $1, %cl; ja 2f\\n\"\n\
@@ -198,7 +199,7 @@ fn vector_functions(set: &str, arch: Arch) -> String {
          \t                 \"2: mov {ax}, {cx}; xor %edx, %edx\\n\"\n\
          \t                 \"{zero}\\n\"\n\
          \t                 \"mov $0xe7, %eax; xsave{suffix} ({cx}); fninit; fldcw ({cx})\\n\" PV_RET);\n}}\n\n\
-         PV_CODE pv_{set}_load_vectors(void)\n{{\n\
+         PV_CODE {contract}_load_vectors(void)\n{{\n\
          \t__asm__ volatile(\"cmpb $1, {mode}; ja 2f; fxrstor{suffix} ({ax})\\n\" PV_RET\n\
          \t                 \"2: mov {ax}, {cx}; xor %edx, %edx; mov $0xe7, %eax; xrstor{suffix} ({cx})\\n\" PV_RET);\n}}\n"
     )

@@ -42,8 +42,11 @@ impl Tables {
                 tables.row(index, row, sources);
             }
         }
-        tables.terms =
-            layout.terms.iter().map(|term| format!("{{ .all = {:#x}, .none = {:#x} }},", term.all, term.none)).collect();
+        tables.terms = layout
+            .terms
+            .iter()
+            .map(|term| format!("{{ .all = {:#x}, .none = {:#x} }},", term.all, term.none))
+            .collect();
         for fixup in &layout.fixups {
             let target = if fixup.symbol == "*ABS*" { "0".to_owned() } else { tables.symbol(&fixup.symbol) };
             tables.fixups.push(format!(
@@ -53,7 +56,8 @@ impl Tables {
                 fixup_kind(fixup.kind)
             ));
         }
-        let kind_name = |code| layout.arch.table().kinds.iter().find(|kind| kind.code == code).map_or("", |kind| &kind.name);
+        let kind_name =
+            |code| layout.arch.table().kinds.iter().find(|kind| kind.code == code).map_or("", |kind| &kind.name);
         tables.plans = layout
             .plans
             .iter()
@@ -172,8 +176,11 @@ pub(super) fn kinds(arch: Arch) -> Vec<String> {
         .kinds
         .iter()
         .map(|kind| {
-            let opcode =
-                if kind.opcode.is_empty() { String::new() } else { format!(" .opcode = {{ {} }},", byte_list(&kind.opcode)) };
+            let opcode = if kind.opcode.is_empty() {
+                String::new()
+            } else {
+                format!(" .opcode = {{ {} }},", byte_list(&kind.opcode))
+            };
             let operand = match kind.operand {
                 SiteOperand::None => "PV_OPERAND_NONE",
                 SiteOperand::Trampoline => "PV_OPERAND_TRAMPOLINE",
