@@ -56,6 +56,7 @@ fn formatter(symbols: Option<Symbols>) -> GasFormatter {
     options.set_uppercase_hex(false);
     options.set_branch_leading_zeros(false);
     options.set_small_hex_numbers_in_decimal(true);
+    options.set_show_useless_prefixes(true);
     formatter
 }
 

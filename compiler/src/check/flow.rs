@@ -210,24 +210,35 @@ impl Walk<'_> {
         ((offset as usize) < self.code.bytes.len()).then_some(offset)
     }
 
+    /// Whether `offset` lies within what was written as one instruction.
+    fn within_item(&self, offset: u32) -> bool {
+        let after = self.code.items.partition_point(|item| item.offset < offset);
+        after.checked_sub(1).map(|index| &self.code.items[index]).is_some_and(|item| {
+            offset < item.offset + item.len
+                && matches!(&item.instructions[..], [one] if !one.is_invalid() && one.len() == item.len as usize)
+        })
+    }
+
     /// Reports instructions that begin in the middle of another one.
     fn overlaps(&mut self) {
         let mut previous: Option<&Node> = None;
         for node in self.nodes.values() {
-            if let Some(before) = previous.filter(|before| before.end() > node.offset()) {
+            let overlapped = previous.filter(|before| before.end() > node.offset());
+            if overlapped.is_some() || self.within_item(node.offset()) {
                 let branch = self.nodes.values().find(|from| {
                     from.next.iter().any(|next| matches!(*next, Next::To(to) | Next::Enter(to) if to == node.offset()))
                         && from.end() != node.offset()
                 });
-                self.found.push(
-                    Diagnostic::new(
-                        Finding::BRANCH,
-                        branch.unwrap_or(node).span,
-                        "a branch goes into the middle of an instruction",
-                    )
-                    .label(format!("goes to offset {}", node.offset()))
-                    .also(before.span, format!("this takes bytes {} to {}", before.offset(), before.end() - 1)),
-                );
+                let found = Diagnostic::new(
+                    Finding::BRANCH,
+                    branch.unwrap_or(node).span,
+                    "a branch goes into the middle of an instruction",
+                )
+                .label(format!("goes to offset {}", node.offset()));
+                let into = overlapped.map_or(node.span, |before| before.span);
+                // What follows from there on is off as well.
+                self.found.push(found.also(into, "this is taken apart"));
+                return;
             }
             previous = Some(node);
         }

@@ -106,14 +106,6 @@ impl State {
         }
     }
 
-    /// The highest that the stack pointer can be, as a distance from its entry value; `None` if it can be anywhere.
-    pub(super) fn stack_bound(&self) -> Option<i64> {
-        match self.get(Cell::SP).value {
-            Value::Stack(offset) | Value::StackBelow(offset) => Some(offset),
-            _ => None,
-        }
-    }
-
     /// Stores into the stack.
     pub(super) fn store(&mut self, offset: i64, len: i64, content: Content) {
         self.forget(offset, len);
@@ -122,10 +114,14 @@ impl State {
     }
 
     /// Loads from the stack: what a store of exactly these bytes put there; else unknown, and defined only if every
-    /// byte was stored (or lies above the entry stack pointer).
+    /// byte was stored (or lies above the entry stack pointer). Below the stack pointer the access is the mistake, not
+    /// what is found there.
     pub(super) fn load(&self, offset: i64, len: i64, lanes: u8) -> Content {
         if let Some(slot) = self.slots.iter().find(|slot| slot.offset == offset && slot.len == len) {
             return slot.content;
+        }
+        if self.stack_pointer().is_some_and(|pointer| offset < pointer) {
+            return Content::any(lanes);
         }
         let end = offset.saturating_add(len).min(0);
         let covered =
@@ -216,6 +212,7 @@ mod tests {
     #[test]
     fn a_slot_gives_back_what_was_stored() {
         let mut state = entry();
+        state.set(Cell::SP, Content { value: Value::Stack(-8), defined: QWORD });
         let saved = state.get(cell(Register::RBX));
         state.store(-8, 8, saved);
         assert_eq!(state.load(-8, 8, QWORD), saved);
@@ -228,6 +225,7 @@ mod tests {
     #[test]
     fn stack_bytes_that_nothing_wrote_are_undefined() {
         let mut state = entry();
+        state.set(Cell::SP, Content { value: Value::Stack(-8), defined: QWORD });
         assert_eq!(state.load(-8, 8, QWORD).defined, 0);
         assert_eq!(state.load(0, 8, QWORD).defined, QWORD);
         state.store(-8, 4, Content::any(QWORD));
