@@ -2,7 +2,7 @@
 
 mod features;
 
-pub use features::{Cpuid, CpuidRegister, FEATURES, FeatureInfo, OsSupport, feature, levels};
+pub use features::{ByName, Cpuid, CpuidRegister, FEATURES, FeatureInfo, LEVELS, Level, OsSupport, feature};
 
 use iced_x86::Register;
 use serde::Deserialize;

@@ -37,7 +37,7 @@ const ALWAYS: [CpuidFeature; 11] = [
 static NEEDS: LazyLock<Vec<Option<Need>>> = LazyLock::new(|| {
     let mut providers: BTreeMap<&str, Vec<&'static str>> = BTreeMap::new();
     for (name, info) in FEATURES.iter() {
-        for iced in &info.iced {
+        for iced in info.iced {
             providers.entry(iced).or_default().push(name);
         }
     }
@@ -113,7 +113,7 @@ fn guaranteed<'a>(context: &Context<'a>, term: &Term) -> Option<BTreeSet<&'a str
     let mut has: BTreeSet<&str> = context.set.baseline.iter().map(String::as_str).collect();
     for declared in named(term.all).filter(|declared| matches!(declared.source, FeatureSource::Cpuid(_))) {
         has.insert(&declared.name);
-        has.extend(feature(&declared.name).into_iter().flat_map(|info| &info.implies).map(String::as_str));
+        has.extend(feature(&declared.name).into_iter().flat_map(|info| info.implies.iter().copied()));
     }
     let contradicts = named(term.none)
         .any(|excluded| matches!(excluded.source, FeatureSource::Cpuid(_)) && has.contains(excluded.name.as_str()));

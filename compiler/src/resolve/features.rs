@@ -33,7 +33,7 @@ impl Features {
     /// Takes in a declaration. All declarations come before the first use is looked up.
     pub(super) fn declare(&mut self, context: &mut Context<'_>, feature: &ast::Feature) {
         let name = &feature.name;
-        if FEATURES.contains_key(&name.text) {
+        if FEATURES.get(&name.text).is_some() {
             context.report(
                 Diagnostic::new(Code::DUPLICATE, name.span, format!("`{}` is a CPU feature", name.text))
                     .label("known without a declaration, and found out by CPUID")
@@ -67,7 +67,7 @@ impl Features {
         if let Some(declared) = self.declared.get_mut(name) {
             declared.used = true;
         } else if arch::feature(name).is_none() {
-            let known = FEATURES.keys().chain(self.declared.keys()).map(String::as_str);
+            let known = FEATURES.keys().map(|name| name as &str).chain(self.declared.keys().map(String::as_str));
             let normal = name.replace(['.', '-'], "_");
             let near = nearest(&normal, known);
             let mut found = Diagnostic::new(Code::UNKNOWN_NAME, span, format!("no feature is called `{name}`"));
@@ -112,14 +112,14 @@ impl Features {
             .enumerate()
             .map(|(index, feature)| {
                 let implied = arch::feature(&feature.name).filter(|_| feature.source != FeatureSource::Declared);
-                implied.map_or(1 << index, |info| self.mask(&info.implies))
+                implied.map_or(1 << index, |info| self.mask(info.implies))
             })
             .collect()
     }
 
     /// The features of the set that are among `names`.
-    pub(super) fn mask(&self, names: &BTreeSet<String>) -> u64 {
-        names.iter().filter_map(|name| self.index.get(name)).fold(0, |mask, index| mask | 1 << index)
+    pub(super) fn mask(&self, names: impl IntoIterator<Item: AsRef<str>>) -> u64 {
+        names.into_iter().filter_map(|name| self.index.get(name.as_ref())).fold(0, |mask, index| mask | 1 << index)
     }
 
     /// Warns of declared features that no condition names.

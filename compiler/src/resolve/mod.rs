@@ -18,6 +18,8 @@ mod rows;
 mod set;
 mod signature;
 mod sites;
+#[cfg(test)]
+mod tests;
 
 pub use allow::apply_allows;
 

@@ -1,7 +1,7 @@
 //! The `patchset` block.
 
 use super::{Context, names, quoted, sites};
-use crate::arch::{Arch, feature, levels};
+use crate::arch::{Arch, FEATURES, LEVELS, feature};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::model::{Abi, Set, Site};
 use crate::suggest::nearest;
@@ -88,7 +88,9 @@ pub(super) fn resolve(context: &mut Context<'_>, ast: &Ast) -> SetDefaults {
             set.baseline = baseline(context, names, &set.arches);
         }
         // Every CPU in 64-bit mode has what the first level lists; no such list holds for all 32-bit CPUs.
-        _ if set.arches == [Arch::X86_64] => set.baseline = levels()["x86_64_v1"].has.clone(),
+        _ if set.arches == [Arch::X86_64] => {
+            set.baseline = LEVELS.get("x86_64_v1").map(|level| owned(level.has)).unwrap_or_default()
+        }
         _ => {}
     }
     let sites = match clause(|kind| matches!(kind, SetClauseKind::Site(_))) {
@@ -190,11 +192,15 @@ fn choose<T: Copy>(context: &mut Context<'_>, what: &str, word: &Word, values: &
     None
 }
 
+fn owned(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
 /// The features that the named levels and features give together.
 fn baseline(context: &mut Context<'_>, names: &[Word], arches: &[Arch]) -> BTreeSet<String> {
     let mut has = BTreeSet::new();
     for word in names {
-        if let Some(level) = levels().get(&word.text) {
+        if let Some(level) = LEVELS.get(&word.text) {
             if let Some(arch) = arches.iter().find(|arch| !level.arches.contains(arch)) {
                 context.report(
                     Diagnostic::new(
@@ -205,11 +211,11 @@ fn baseline(context: &mut Context<'_>, names: &[Word], arches: &[Arch]) -> BTree
                     .help("the x86_64 levels hold for 32-bit code on such CPUs too"),
                 );
             }
-            has.extend(level.has.iter().cloned());
+            has.extend(owned(level.has));
         } else if let Some(info) = feature(&word.text) {
-            has.extend(info.implies.iter().cloned());
+            has.extend(owned(info.implies));
         } else {
-            let known = levels().keys().chain(crate::arch::FEATURES.keys()).map(String::as_str);
+            let known = LEVELS.keys().chain(FEATURES.keys());
             let mut found = Diagnostic::new(
                 Code::UNKNOWN_NAME,
                 word.span,
@@ -220,7 +226,7 @@ fn baseline(context: &mut Context<'_>, names: &[Word], arches: &[Arch]) -> BTree
                     found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), word.span, near)
                 }
                 None => {
-                    let all: Vec<_> = levels().keys().collect();
+                    let all: Vec<_> = LEVELS.keys().collect();
                     found.note(format!("the baselines are {}", quoted(&all)))
                 }
             };

@@ -1,0 +1,111 @@
+//! Turns the table of CPU features (`src/arch/features.toml`) into Rust statics, so that a compilation does not begin with
+//! parsing it: that would take a millisecond, a third of what GNU as needs for a whole run.
+//!
+//! A defect in the table fails the build of pvc itself, with a message that names the row.
+
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::Path;
+
+fn main() {
+    let mut text = String::from("// Generated from src/arch/features.toml by build.rs.\n");
+    let features: FeatureFile = read("src/arch/features.toml");
+    emit_features(&features, &mut text);
+    emit_levels(&features, &mut text);
+    let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
+    std::fs::write(Path::new(&out).join("features.rs"), text).expect("OUT_DIR is writable");
+    println!("cargo:rerun-if-changed=build.rs");
+}
+
+fn read<T: for<'a> Deserialize<'a>>(path: &str) -> T {
+    println!("cargo:rerun-if-changed={path}");
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    toml::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// `features.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FeatureFile {
+    features: BTreeMap<String, Feature>,
+    levels: BTreeMap<String, Level>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Feature {
+    bit: String,
+    #[serde(default = "no_os_support")]
+    os: String,
+    #[serde(default)]
+    implies: Vec<String>,
+    iced: Vec<String>,
+}
+
+fn no_os_support() -> String {
+    "none".into()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Level {
+    arches: Vec<String>,
+    has: Vec<String>,
+}
+
+fn emit_features(file: &FeatureFile, text: &mut String) {
+    text.push_str("static FEATURE_TABLE: &[(&str, FeatureInfo)] = &[\n");
+    for (name, feature) in &file.features {
+        let (query, answer) =
+            feature.bit.split_once(':').unwrap_or_else(|| panic!("feature {name}: no `:` in its bit"));
+        let (leaf, subleaf) = query.split_once('.').unwrap_or_else(|| panic!("feature {name}: no subleaf"));
+        let (register, bit) = answer.split_once('.').unwrap_or_else(|| panic!("feature {name}: no bit number"));
+        let bit: u8 = bit.parse().unwrap_or_else(|error| panic!("feature {name}: {error}"));
+        assert!(bit < 32, "feature {name}: bit {bit}");
+        writeln!(
+            text,
+            "    ({name:?}, FeatureInfo {{ cpuid: Cpuid {{ leaf: 0x{leaf}, subleaf: {subleaf}, register: CpuidRegister::{}, \
+             bit: {bit}, os: OsSupport::{} }}, implies: &{:?}, iced: &{:?} }}),",
+            capitalized(register),
+            capitalized(&feature.os),
+            Vec::from_iter(closure(file, std::slice::from_ref(name))),
+            feature.iced,
+        )
+        .unwrap();
+    }
+    text.push_str("];\n");
+}
+
+fn emit_levels(file: &FeatureFile, text: &mut String) {
+    text.push_str("static LEVEL_TABLE: &[(&str, Level)] = &[\n");
+    for (name, level) in &file.levels {
+        let arches: Vec<String> =
+            level.arches.iter().map(|arch| format!("Arch::{}", arch.to_ascii_uppercase())).collect();
+        let arches = arches.join(", ");
+        let has = Vec::from_iter(closure(file, &level.has));
+        writeln!(text, "    ({name:?}, Level {{ arches: &[{arches}], has: &{has:?} }}),").unwrap();
+    }
+    text.push_str("];\n");
+}
+
+/// The features of that names and levels, and all that they imply.
+fn closure(file: &FeatureFile, names: &[String]) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    let mut todo = names.to_vec();
+    while let Some(name) = todo.pop() {
+        if let Some(level) = file.levels.get(&name) {
+            todo.extend(level.has.iter().cloned());
+        } else if !all.contains(&name) {
+            let feature = file.features.get(&name).unwrap_or_else(|| panic!("no feature or level is called {name}"));
+            todo.extend(feature.implies.iter().cloned());
+            all.insert(name);
+        }
+    }
+    all
+}
+
+/// `avx512` as `Avx512`.
+fn capitalized(name: &str) -> String {
+    name.split('_').map(|part| part[..1].to_ascii_uppercase() + &part[1..]).collect()
+}
