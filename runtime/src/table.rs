@@ -21,8 +21,8 @@ pub const SITE_NOCALL: u8 = 0x10;
 /// Flag in [`Site::kind`]: may be changed while other CPUs run through it.
 pub const SITE_LIVE: u8 = 0x20;
 
-/// One site record: 8 bytes in section `pv_sites_NAME`.
-#[repr(C)]
+/// One site record: 8 bytes in section `pv_sites_NAME`, which promises no alignment.
+#[repr(C, packed)]
 #[derive(Clone, Copy, Debug)]
 pub struct Site {
     /// Address of this field + `disp` = the anchor: the site, or for a stub kind the end of its stub.

@@ -128,6 +128,7 @@ fn around(cx: &Context<'_>) -> (Vec<String>, Vec<String>) {
         ".endm",
         &format!(".macro pv_{name}_record pv_n, pv_op, pv_len, pv_kind"),
         &format!(".pushsection pv_sites_{name},\"ao\",@progbits,.Lpv_{name}_at\\pv_n"),
+        ".p2align 2",
         &format!(".Lpv_{name}_record\\pv_n:"),
         &format!(".long .Lpv_{name}_at\\pv_n - .Lpv_{name}_record\\pv_n"),
         ".short \\pv_op",
