@@ -348,7 +348,7 @@ pub struct Asm {
     /// The text for the assembler: roles replaced by registers (`pushf; pop %rax`).
     pub text: String,
     /// Where each piece of `text` comes from: (offset in text, offset in the file), ascending. Between two entries
-    /// text and file run in step, except inside a replaced role, which maps to its start.
+    /// text and file run in step; inside a replaced role each byte has an entry, to the start of the role.
     pub map: Vec<(u32, u32)>,
     /// The body in the source, without its braces.
     pub span: Span,
@@ -359,8 +359,20 @@ impl Asm {
     #[must_use]
     pub fn source_span(&self, range: std::ops::Range<usize>) -> Span {
         let start = self.source_offset(range.start);
-        let end = self.source_offset(range.end).max(start);
+        let end = self.source_end(range.end).max(start);
         Span { file: self.span.file, start, end }
+    }
+
+    /// The offset in the source at which a range that ends at `offset` ends: past the role if that is inside one.
+    fn source_end(&self, offset: usize) -> u32 {
+        let after = self.map.partition_point(|&(text, _)| text as usize <= offset);
+        let (before, rest) = self.map.split_at(after);
+        match before {
+            [.., (_, role), (at, last)] if role == last && *at as usize == offset => {
+                rest.iter().find(|(_, source)| source != last).map_or(self.span.end, |&(_, source)| source)
+            }
+            _ => self.source_offset(offset),
+        }
     }
 
     fn source_offset(&self, offset: usize) -> u32 {

@@ -302,8 +302,10 @@ impl Writer {
 
     /// Writes a register for the role from `start` to `end`.
     fn role(&mut self, register: &str, start: usize, end: usize) {
-        self.enter(start);
-        self.text.push_str(register);
+        for letter in register.chars() {
+            self.enter(start);
+            self.text.push(letter);
+        }
         self.enter(end);
     }
 

@@ -7,7 +7,7 @@ use crate::model::{Feature, FeatureSource};
 use crate::source::Span;
 use crate::suggest::nearest;
 use crate::syntax::ast;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The most features of a set: the bits of a term.
 pub(super) const MAX_FEATURES: usize = 64;

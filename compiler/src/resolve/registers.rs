@@ -35,7 +35,8 @@ pub(super) fn find(name: &str, arch: Arch) -> Result<Register, NoRegister> {
     };
     let register = register.filter(|&register| is_named(register)).ok_or(NoRegister::Unknown)?;
     if arch == Arch::I386 && only_64(register) {
-        let here = (register.is_gpr() && register.number() < 8).then(|| OLD[register.number()][2]);
+        let whole = register.full_register();
+        let here = OLD.get(whole.number()).filter(|_| register.is_gpr()).map(|names| names[2]);
         return Err(NoRegister::Elsewhere(here));
     }
     Ok(register)

@@ -9,6 +9,8 @@ mod explain;
 mod grammar;
 mod read;
 mod split;
+#[cfg(test)]
+mod tests;
 
 pub use ast::Ast;
 pub(crate) use grammar::{PvParser, Rule};
