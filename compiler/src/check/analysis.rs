@@ -171,10 +171,12 @@ impl Summary {
             }
         }
         for used in info.info(&node.instruction).used_registers() {
-            if let Some((cell, _)) = Cell::of(used.register()).filter(|_| effects::reads(used.access())) {
-                if before.get(cell).value == Value::Entry(cell) && !cell.is_segment() {
-                    self.read.insert(cell);
-                }
+            if effects::reads(used.access())
+                && let Some((cell, _)) = Cell::of(used.register())
+                && before.get(cell).value == Value::Entry(cell)
+                && !cell.is_segment()
+            {
+                self.read.insert(cell);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The checks: whether each row keeps the contract of its op. The only way to a [`Checked`].
 //!
-//! Each row becomes a graph of the instructions that control can reach ([`flow`]), a data-flow over it tells what they
-//! read, write and leave behind ([`analysis`], one instruction at a time in [`transfer`], on the [`state`] of registers,
+//! Each row becomes a graph of the instructions that control can reach (`flow`), a data-flow over it tells what they
+//! read, write and leave behind (`analysis`, one instruction at a time in `transfer`, on the `state` of registers,
 //! flags and stack), and the rest of the modules hold that against the contract.
 
 mod analysis;

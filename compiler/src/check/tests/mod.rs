@@ -4,6 +4,7 @@ mod bugs;
 mod bytes;
 mod features;
 mod flow;
+mod random;
 mod reads;
 mod size;
 mod stack;
