@@ -11,12 +11,15 @@
 #define PV_{{ upper }}_OPS_SECTION
 #endif
 
-/* Bounds of the site records. Retained and empty, for programs without any site. */
+/* Bounds of the site records. The section is retained and empty, for programs without any site; in a kernel the linker
+ * script sets the bounds (and `ld -r` joins no such section with those of the sites). */
+#ifndef __KERNEL__
 __asm__(".pushsection pv_sites_{{ set }}, \"aR\", @progbits; .popsection");
+#endif
 extern const struct pv_site __start_pv_sites_{{ set }}[] PV_HIDDEN;
 extern const struct pv_site __stop_pv_sites_{{ set }}[] PV_HIDDEN;
 
-#define PV_CODE __attribute__((naked, noinline, used)) void
+#define PV_CODE __attribute__((__naked__, __noinline__, __used__)) void
 #define PV_ADDRESS(symbol) __extension__(const void *)symbol
 
 PV_CODE pv_{{ set }}_nop(void)

@@ -5,6 +5,15 @@
 #ifndef PVC_FORMS_H
 #define PVC_FORMS_H 1
 
+#if defined(__KERNEL__) && !defined(UINT32_MAX) /* what <linux/types.h> lacks of <stdint.h>, the compiler knows */
+#define intptr_t __INTPTR_TYPE__
+#define INT8_MIN (-__INT8_MAX__ - 1)
+#define INT16_MIN (-__INT16_MAX__ - 1)
+#define UINT8_MAX __UINT8_MAX__
+#define UINT16_MAX __UINT16_MAX__
+#define UINT32_MAX __UINT32_MAX__
+#endif
+
 #define OPAQUE(x) __asm__("" : "+r"(x))
 #define PAGE 4096u
 

@@ -223,7 +223,7 @@ pub(super) fn backend_macro(context: &Context<'_>, set: &Set, op: &Op<CheckedRow
     let target = format!("pv_{}_{ident}_to_##pv_fn", set.name);
     let mut lines = vec![format!("#define PV_{upper}_BACKEND_{ident}(pv_fn)")];
     lines.extend(target_function(set, op, &target));
-    lines.push("__attribute__((naked, noinline, used))".to_owned());
+    lines.push("__attribute__((__naked__, __noinline__, __used__))".to_owned());
     lines.push(format!("static void pv_{}_{ident}_thunk_##pv_fn(void)", set.name));
     lines.extend(thunk_body(context, op, contract, &target));
     lines.push(format!("struct pv_{}_{ident}_slot", set.name));
@@ -236,7 +236,7 @@ pub(super) fn default_macro(context: &Context<'_>, set: &Set, op: &Op<CheckedRow
     let target = format!("pv_{}_{ident}_default_to_##pv_fn", set.name);
     let mut lines = vec![format!("#define PV_{upper}_DEFAULT_{ident}(pv_fn)")];
     lines.extend(target_function(set, op, &target));
-    lines.push("__attribute__((naked, noinline, used))".to_owned());
+    lines.push("__attribute__((__naked__, __noinline__, __used__))".to_owned());
     lines.push(format!("void pv_{}_default_{ident}(void)", set.name));
     lines.extend(thunk_body(context, op, contract, &target));
     lines.push(format!("struct pv_{}_{ident}_slot", set.name));
@@ -253,7 +253,7 @@ fn target_function(set: &Set, op: &Op<CheckedRow>, target: &str) -> [String; 2] 
     }
     let back = if returned == "void" { "" } else { "return " };
     [
-        format!("__attribute__((noinline, used)) PV_CALL static {}({parameters})", spaced(&returned, target)),
+        format!("__attribute__((__noinline__, __used__)) PV_CALL static {}({parameters})", spaced(&returned, target)),
         format!("{{ {back}pv_fn({}); }}", arguments.join(", ")),
     ]
 }
