@@ -66,6 +66,7 @@ pub(crate) fn breakpoint(address: usize) -> bool {
 
 /// The second CPU's life.
 pub(crate) fn second_cpu() -> ! {
+    let mut gap = 0;
     loop {
         let task = TASK.load(SeqCst);
         cpu::interrupts(task != CLOSED);
@@ -78,7 +79,9 @@ pub(crate) fn second_cpu() -> ! {
                 if value != FIRST && value != SECOND {
                     TORN.fetch_add(1, SeqCst);
                 }
-                core::hint::spin_loop();
+                // Come back at another step of the patcher each time.
+                gap = (gap + 7) % 29;
+                (0..=gap).for_each(|_| core::hint::spin_loop());
             }
         }
     }
