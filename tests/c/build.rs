@@ -1,0 +1,179 @@
+//! Compilers, tables and programs of these tests. A tool that is missing fails the test with the name of its package.
+
+use pvc::Builder;
+use pvc::emit::Kind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A way to compile: compiler, target and the flags that go with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    /// `gcc` or `clang-19`.
+    pub(crate) compiler: &'static str,
+    /// Flags of every compilation and link.
+    pub(crate) flags: Vec<&'static str>,
+}
+
+/// The compilers: GNU's and LLVM's.
+pub(crate) const COMPILERS: [&str; 2] = ["gcc", "clang-19"];
+/// Position-independent, not, and 32-bit.
+pub(crate) const TARGETS: [&[&str]; 3] = [&["-m64"], &["-m64", "-fno-pie", "-no-pie"], &["-m32", "-fno-pie", "-no-pie"]];
+
+impl Setup {
+    /// A compiler with some flags.
+    pub(crate) fn new(compiler: &'static str, flags: &[&'static str]) -> Self {
+        Self { compiler, flags: flags.to_vec() }
+    }
+
+    /// The same with more flags.
+    pub(crate) fn and(&self, flags: &[&'static str]) -> Self {
+        let mut setup = self.clone();
+        setup.flags.extend(flags);
+        setup
+    }
+
+    /// Whether it makes 32-bit code.
+    pub(crate) fn is_32_bit(&self) -> bool {
+        self.flags.contains(&"-m32")
+    }
+
+    /// Link-time optimisation: gcc's with GNU ld, clang's with lld.
+    pub(crate) fn lto(&self) -> Self {
+        if self.compiler == "gcc" { self.and(&["-flto"]) } else { self.and(&["-flto", "-fuse-ld=lld-19"]) }
+    }
+
+    /// The command, with the flags and the search path of tables and runtime.
+    pub(crate) fn command(&self, tables: &Tables) -> Command {
+        let mut command = Command::new(self.compiler);
+        command.args(&self.flags).arg("-I").arg(&tables.dir).arg("-I").arg(runtime());
+        command
+    }
+
+    /// Compiles and links `sources` with the tables and the runtime.
+    pub(crate) fn program(&self, tables: &Tables, name: &str, sources: &[PathBuf]) -> PathBuf {
+        let program = tables.dir.join(name);
+        let mut command = self.command(tables);
+        command.args(sources).args(tables.sources()).arg(runtime().join("pvc.c")).arg("-o").arg(&program);
+        succeed(&mut command);
+        program
+    }
+}
+
+/// The generated files of one or more sets, in a directory of their own.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    /// Where they are.
+    pub(crate) dir: PathBuf,
+    /// The names of the sets.
+    pub(crate) names: Vec<String>,
+}
+
+impl Tables {
+    /// A directory for the test `test` without any set.
+    pub(crate) fn none(test: &str) -> Self {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c").join(test);
+        if dir.exists() {
+            std::fs::remove_dir_all(&dir).unwrap();
+        }
+        std::fs::create_dir_all(&dir).unwrap();
+        Self { dir, names: Vec::new() }
+    }
+
+    /// Compiles a set for the test `test`.
+    pub(crate) fn of(test: &str, pv: &Path) -> Self {
+        let mut tables = Self::none(test);
+        tables.add(pv);
+        tables
+    }
+
+    /// Compiles one more set into the same directory.
+    pub(crate) fn add(&mut self, pv: &Path) {
+        let built = Builder::new().file(pv).out_dir(&self.dir).c().emit(Kind::Asm).compile().unwrap();
+        self.names.push(built.name);
+    }
+
+    /// Compiles a set from its text.
+    pub(crate) fn from_text(test: &str, text: &str) -> Self {
+        let mut tables = Self::none(test);
+        let pv = tables.write("set.pv", text);
+        tables.add(&pv);
+        tables
+    }
+
+    /// The generated C files.
+    pub(crate) fn sources(&self) -> Vec<PathBuf> {
+        self.names.iter().map(|name| self.dir.join(format!("{name}.c"))).collect()
+    }
+
+    /// The text of a generated file.
+    pub(crate) fn text(&self, file: &str) -> String {
+        std::fs::read_to_string(self.dir.join(file)).unwrap()
+    }
+
+    /// Writes a file beside the tables.
+    pub(crate) fn write(&self, file: &str, text: &str) -> PathBuf {
+        let path = self.dir.join(file);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+/// The root of the project.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// The C runtime.
+pub(crate) fn runtime() -> PathBuf {
+    root().join("runtime/c")
+}
+
+/// A fixture of these tests.
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    root().join("tests/c/fixtures").join(name)
+}
+
+/// A patch set of these tests.
+pub(crate) fn set(name: &str) -> PathBuf {
+    root().join("tests/c/sets").join(name)
+}
+
+/// Runs a command.
+pub(crate) fn output(command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|error| {
+        panic!("{}: {error}; tests/run installs what the tests need", command.get_program().to_string_lossy())
+    })
+}
+
+/// Runs a command that must succeed, without a word.
+pub(crate) fn succeed(command: &mut Command) {
+    let output = output(command);
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{command:?}\n{}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Runs a command that must fail; what it said.
+pub(crate) fn refused(command: &mut Command) -> String {
+    let output = output(command);
+    assert!(!output.status.success(), "{command:?} succeeded");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Runs a test program, for a minute at most. It must exit with 0.
+pub(crate) fn run(program: &Path, arguments: &[&str], setup: &Setup) {
+    let mut command = Command::new("timeout");
+    command.arg("60").arg(program).args(arguments);
+    let output = output(&mut command);
+    assert!(
+        output.status.success(),
+        "{program:?} {arguments:?} built with {setup:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -1,0 +1,9 @@
+//! The C output and the C runtime, through real compilers and linkers and on the CPU.
+
+mod build;
+mod failures;
+mod freestanding;
+mod link;
+mod programs;
+mod sites;
+mod warnings;
