@@ -14,7 +14,7 @@
 /* Bounds of the site records. The section is retained and empty, for programs without any site; in a kernel the linker
  * script sets the bounds (and `ld -r` joins no such section with those of the sites). */
 #ifndef __KERNEL__
-__asm__(".pushsection pv_sites_{{ set }}, \"aR\", @progbits; .popsection");
+__asm__(".pushsection pv_sites_{{ set }}, \"aR\", @progbits; .p2align 2; .popsection");
 #endif
 extern const struct pv_site __start_pv_sites_{{ set }}[] PV_HIDDEN;
 extern const struct pv_site __stop_pv_sites_{{ set }}[] PV_HIDDEN;

@@ -68,7 +68,7 @@ static void choose_class(const struct pv_set *set, unsigned index, enum outcome 
 static void choose(const struct pv_set *set, unsigned index, int restore, uint64_t features)
 {
 	const struct pv_op *op = &set->ops[index];
-	const void *target = set->slots[index];
+	const void *target = ((const any_pointer volatile *)set->slots)[index];
 	unsigned row = PV_NONE;
 	enum outcome outcome;
 
@@ -297,6 +297,12 @@ static enum pv_status verify_site(const struct pv_set *set, const struct pv_site
 	default: report->restored++; break;
 	}
 	return PV_OK;
+}
+
+const void *pv_site_address(const struct pv_set *set, const struct pv_site *record)
+{
+	struct place place;
+	return locate(set, record, &place) == PV_OK ? place.site : 0;
 }
 
 /* All that comes before the first write. */

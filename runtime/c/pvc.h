@@ -257,6 +257,13 @@ enum pv_status pv_apply(const struct pv_set *set, uint64_t features, unsigned fl
 /* Brings every site back to its original form. Succeeds on a set without sites. */
 enum pv_status pv_restore(const struct pv_set *set, const struct pv_text *text, struct pv_report *report);
 
+/* Where the site of a record is (a jmp.stub record names it indirectly); null if the record does not fit the set.
+ *
+ *     for (const struct pv_site *r = pv_demo_set.sites; r < pv_demo_set.sites_end; r++)
+ *         printf("%s at %p, %d bytes\n", pv_demo_set.ops[r->op].name, pv_site_address(&pv_demo_set, r), r->len);
+ */
+const void *pv_site_address(const struct pv_set *set, const struct pv_site *record);
+
 /* Bytes of pv_text.undo that make a failed batch of this set fully reversible. */
 size_t pv_undo_size(const struct pv_set *set);
 

@@ -24,6 +24,9 @@ struct unaligned32 {
 	uint32_t value;
 } __attribute__((packed, may_alias));
 
+/* The ops structure holds pointers of other types. */
+typedef const void *any_pointer __attribute__((may_alias));
+
 static uint32_t read32(const unsigned char *at)
 {
 	return ((const struct unaligned32 *)at)->value;

@@ -14,7 +14,7 @@ fn every_site_macro_can_be_patched_and_unpatched() {
                 continue;
             }
             let (c, assembly, sites) = units(&tables, arch);
-            assert!(sites > 4);
+            assert!(sites > 0);
             let sources = [tables.write("sites.c", &c), tables.write("sites_asm.S", &assembly)];
             for compiler in COMPILERS {
                 let setup = Setup::new(compiler, mode).and(&["-O1", "-mno-red-zone", "-DPV_ALLOW_RED_ZONE"]);

@@ -218,7 +218,12 @@ fn returns(set: &Set, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> S
 }
 
 /// The macro that turns the C function `pv_fn` into a backend of a narrow op: a thunk that keeps what the contract keeps.
-pub(super) fn backend_macro(context: &Context<'_>, set: &Set, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> Vec<String> {
+pub(super) fn backend_macro(
+    context: &Context<'_>,
+    set: &Set,
+    op: &Op<CheckedRow>,
+    contract: &Contract<CheckedRow>,
+) -> Vec<String> {
     let (ident, upper) = (names::ident(op), set.name.to_uppercase());
     let target = format!("pv_{}_{ident}_to_##pv_fn", set.name);
     let mut lines = vec![format!("#define PV_{upper}_BACKEND_{ident}(pv_fn)")];
@@ -231,7 +236,12 @@ pub(super) fn backend_macro(context: &Context<'_>, set: &Set, op: &Op<CheckedRow
 }
 
 /// The macro that defines the external default of a narrow op (`default SYMBOL`) by the C function `pv_fn`.
-pub(super) fn default_macro(context: &Context<'_>, set: &Set, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> Vec<String> {
+pub(super) fn default_macro(
+    context: &Context<'_>,
+    set: &Set,
+    op: &Op<CheckedRow>,
+    contract: &Contract<CheckedRow>,
+) -> Vec<String> {
     let (ident, upper) = (names::ident(op), set.name.to_uppercase());
     let target = format!("pv_{}_{ident}_default_to_##pv_fn", set.name);
     let mut lines = vec![format!("#define PV_{upper}_DEFAULT_{ident}(pv_fn)")];
@@ -258,7 +268,12 @@ fn target_function(set: &Set, op: &Op<CheckedRow>, target: &str) -> [String; 2] 
     ]
 }
 
-fn thunk_body(context: &Context<'_>, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>, target: &str) -> Vec<String> {
+fn thunk_body(
+    context: &Context<'_>,
+    op: &Op<CheckedRow>,
+    contract: &Contract<CheckedRow>,
+    target: &str,
+) -> Vec<String> {
     let mut lines = vec!["{ __asm__ volatile(".to_owned()];
     // Runs of pushes and pops share a line.
     for line in thunk(context, op, contract) {

@@ -141,11 +141,8 @@ fn op_part(unit: &Unit<CheckedRow>, id: usize, op: &Op<CheckedRow>, arch: Arch, 
             op.name
         )
     };
-    let field = if plain {
-        calls::plain_slot(set, op)
-    } else {
-        format!("const struct pv_{name}_{ident}_slot *{ident};")
-    };
+    let field =
+        if plain { calls::plain_slot(set, op) } else { format!("const struct pv_{name}_{ident}_slot *{ident};") };
 
     let mut code = docs(op);
     code.push_str(&match &op.default {

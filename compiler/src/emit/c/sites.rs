@@ -92,7 +92,7 @@ pub(super) fn lines(
     // C in user space may have live data below the stack pointer and need not have it aligned: no call there.
     let nocall = op.nocall || (context.user && site.kind.operand == SiteOperand::None && matches!(flavour, Flavour::C));
     let kind = site.kind.code | if nocall { NOCALL } else { 0 } | if op.live { LIVE } else { 0 };
-    text.push(format!(".pushsection pv_sites_{}, \"ao\", @progbits, {label}", context.set));
+    text.push(format!(".pushsection pv_sites_{}, \"ao\", @progbits, {label}; .p2align 2", context.set));
     text.push(format!(".long {anchor} - .; .short {id}; .byte {len}, {kind:#04x}"));
     text.push(".popsection".to_owned());
     text.into_iter().map(|line| finish(&line, flavour)).collect()

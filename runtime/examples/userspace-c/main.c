@@ -1,0 +1,156 @@
+/* Calls that become instructions, in an ordinary program. SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Build and run it with `make run` (see Makefile) or with CMake. It shows one site per op as objdump sees it in memory,
+ * before and after patching, and then proves that nothing goes through the ops structure any more: with a trap in every
+ * slot, the program computes what it computed before.
+ */
+#include "pvc.h"
+#include "userspace.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- The program: it knows nothing of patching ---------------------------------------------------------------- */
+
+static unsigned long table[1024];
+
+/* Bits set in the table, plus the position of each entry's lowest one. */
+__attribute__((noinline)) static unsigned long digest(void)
+{
+	unsigned long sum = 0;
+	for (unsigned i = 0; i < sizeof table / sizeof *table; i++)
+		sum += pv_userspace_bits_popcount(table[i]) + pv_userspace_bits_lowest(table[i]);
+	return sum;
+}
+
+__attribute__((noinline)) static void store(unsigned long *to, unsigned long value)
+{
+	*to = value;
+	pv_userspace_mem_write_back(to);
+	pv_userspace_mem_store_fence();
+}
+
+__attribute__((noinline)) static uint64_t now(void)
+{
+	struct pv_userspace_time_stamp_result stamp = pv_userspace_time_stamp();
+	return (uint64_t)stamp.hi << 32 | stamp.lo;
+}
+
+__attribute__((noinline)) static void wait_a_little(void)
+{
+	for (int i = 0; i < 10; i++)
+		pv_userspace_cpu_relax();
+	pv_userspace_cpu_serialize();
+}
+
+/* What bits.popcount calls on a CPU without POPCNT: an ordinary C function, behind a thunk that keeps the registers which
+ * a site of this op leaves alone. */
+static unsigned long count_bits(unsigned long value)
+{
+	unsigned long count = 0;
+	for (; value; value &= value - 1)
+		count++;
+	return count;
+}
+PV_USERSPACE_DEFAULT(bits_popcount, count_bits);
+
+/* ---- Showing it ------------------------------------------------------------------------------------------------ */
+
+/* Prints the bytes at a site, disassembled by objdump from memory; in hexadecimal if there is no objdump. */
+static void show(const unsigned char *at, unsigned len)
+{
+	char command[256], line[256];
+	char name[] = "/tmp/pvc-site-XXXXXX";
+	int lines = 0, fd = mkstemp(name);
+	FILE *bytes = fd < 0 ? 0 : fdopen(fd, "wb");
+
+	if (bytes) {
+		fwrite(at, 1, len, bytes);
+		fclose(bytes);
+		snprintf(command, sizeof command, "objdump -D -b binary -m i386%s --adjust-vma=%p %s 2>/dev/null",
+			 sizeof(void *) == 8 ? ":x86-64" : "", (const void *)at, name);
+		FILE *objdump = popen(command, "r");
+		while (objdump && fgets(line, sizeof line, objdump)) {
+			if (line[0] == ' ' && strchr(line, '\t')) {
+				printf("    %s", line + strspn(line, " "));
+				lines++;
+			}
+		}
+		if (objdump)
+			pclose(objdump);
+		remove(name);
+	}
+	if (!lines) {
+		printf("    %p:", (const void *)at);
+		for (unsigned i = 0; i < len; i++)
+			printf(" %02x", at[i]);
+		printf("\n");
+	}
+}
+
+/* The first site of every op. */
+static void show_sites(const char *title)
+{
+	printf("%s\n", title);
+	for (unsigned op = 0; op < PV_USERSPACE_OPS; op++) {
+		for (const struct pv_site *site = pv_userspace_set.sites; site < pv_userspace_set.sites_end; site++) {
+			if (site->op == op) {
+				printf("  %s\n", pv_userspace_set.ops[op].name);
+				show(pv_site_address(&pv_userspace_set, site), site->len);
+				break;
+			}
+		}
+	}
+}
+
+static void run(const char *title)
+{
+	uint64_t start = now();
+	unsigned long sum = 0;
+	for (int i = 0; i < 100; i++)
+		sum += digest();
+	uint64_t cycles = now() - start;
+	wait_a_little();
+	printf("%s: digest %lu, %.1f cycles per entry of the table\n\n", title, sum / 100,
+	       (double)cycles / 100 / (sizeof table / sizeof *table));
+}
+
+__attribute__((naked, noinline)) static void trap(void)
+{
+	__asm__("ud2");
+}
+
+int main(void)
+{
+	struct pv_report report;
+
+	for (unsigned i = 0; i < sizeof table / sizeof *table; i++)
+		store(&table[i], (i + 1) * 2654435761ul);
+
+	show_sites("Before patching: jumps to stubs that call through the ops structure");
+	run("Unpatched");
+
+	if (pv_patch(&pv_userspace_set, 0, &report) != PV_OK) {
+		printf("not patched: %s (%s, error %d); every site still calls\n", pv_status_string(report.status),
+		       pv_step_string(report.step), report.error);
+		return 1;
+	}
+	printf("Patched %u sites: %u instructions, %u direct calls, %llu bytes written\n\n", report.sites, report.rows,
+	       report.left, (unsigned long long)report.bytes);
+
+	/* The proof: whoever still goes through the structure dies here. */
+	pv_userspace_ops.bits_popcount = PV_USERSPACE_SLOT(bits_popcount, trap);
+	pv_userspace_ops.bits_lowest = PV_USERSPACE_SLOT(bits_lowest, trap);
+	pv_userspace_ops.mem_write_back = PV_USERSPACE_SLOT(mem_write_back, trap);
+	pv_userspace_ops.mem_store_fence = PV_USERSPACE_SLOT(mem_store_fence, trap);
+	pv_userspace_ops.time_stamp = PV_USERSPACE_SLOT(time_stamp, trap);
+	pv_userspace_ops.cpu_relax = PV_USERSPACE_SLOT(cpu_relax, trap);
+	pv_userspace_ops.cpu_serialize = PV_USERSPACE_SLOT(cpu_serialize, trap);
+
+	show_sites("After patching");
+	run("Patched, with a trap in every slot");
+	store(&table[0], 1);
+	printf("No call went through the ops structure.\n");
+	return 0;
+}
