@@ -1,7 +1,7 @@
-//! Turns the table of CPU features (`src/arch/features.toml`) into Rust statics, so that a compilation does not begin with
-//! parsing it: that would take a millisecond, a third of what GNU as needs for a whole run.
+//! Turns the two large tables (`src/arch/features.toml`, `src/check/effects/instructions.toml`) into Rust statics, so that a
+//! compilation does not begin with parsing them: that would take as long as GNU as needs for a whole run.
 //!
-//! A defect in the table fails the build of pvc itself, with a message that names the row.
+//! A defect in a table fails the build of pvc itself, with a message that names the row.
 
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,13 +9,19 @@ use std::fmt::Write;
 use std::path::Path;
 
 fn main() {
-    let mut text = String::from("// Generated from src/arch/features.toml by build.rs.\n");
     let features: FeatureFile = read("src/arch/features.toml");
+    let mut text = String::new();
     emit_features(&features, &mut text);
+    emit_providers(&features, &mut text);
     emit_levels(&features, &mut text);
-    let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
-    std::fs::write(Path::new(&out).join("features.rs"), text).expect("OUT_DIR is writable");
+    write("features.rs", &text);
+    write("instructions.rs", &instructions(&read("src/check/effects/instructions.toml")));
     println!("cargo:rerun-if-changed=build.rs");
+}
+
+fn write(name: &str, text: &str) {
+    let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR");
+    std::fs::write(Path::new(&out).join(name), text).expect("OUT_DIR is writable");
 }
 
 fn read<T: for<'a> Deserialize<'a>>(path: &str) -> T {
@@ -75,6 +81,59 @@ fn emit_features(file: &FeatureFile, text: &mut String) {
         .unwrap();
     }
     text.push_str("];\n");
+}
+
+/// For each of iced-x86's feature names, the features that provide it.
+fn emit_providers(file: &FeatureFile, text: &mut String) {
+    let mut providers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, feature) in &file.features {
+        for iced in &feature.iced {
+            providers.entry(iced).or_default().push(name);
+        }
+    }
+    text.push_str("static PROVIDER_TABLE: &[(&str, &[&str])] = &[\n");
+    for (iced, names) in providers {
+        writeln!(text, "    ({iced:?}, &{names:?}),").unwrap();
+    }
+    text.push_str("];\n");
+}
+
+/// A row of `instructions.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Facts {
+    barrier: Option<String>,
+    #[serde(default)]
+    writes: Vec<String>,
+    #[serde(default)]
+    ignores: Vec<String>,
+    #[serde(default)]
+    merges: bool,
+    #[serde(default)]
+    maybe: bool,
+    memory: Option<String>,
+    older: Option<String>,
+    #[serde(default)]
+    harmless: bool,
+    source: String,
+}
+
+fn instructions(rows: &BTreeMap<String, Facts>) -> String {
+    let mut text = String::from("static INSTRUCTION_TABLE: &[(&str, Facts)] = &[\n");
+    for (name, facts) in rows {
+        assert!(!facts.source.is_empty(), "instruction {name}: no source");
+        let memory = facts.memory.as_deref().map(capitalized);
+        let memory = memory.map_or("None".to_owned(), |memory| format!("Some(Memory::{memory})"));
+        writeln!(
+            text,
+            "    ({name:?}, Facts {{ barrier: {:?}, writes: &{:?}, ignores: &{:?}, merges: {}, maybe: {}, memory: {memory}, \
+             older: {:?}, harmless: {} }}),",
+            facts.barrier, facts.writes, facts.ignores, facts.merges, facts.maybe, facts.older, facts.harmless
+        )
+        .unwrap();
+    }
+    text.push_str("];\n");
+    text
 }
 
 fn emit_levels(file: &FeatureFile, text: &mut String) {

@@ -70,6 +70,11 @@ pub struct Level {
 pub struct ByName<T: 'static>(&'static [(&'static str, T)]);
 
 impl<T> ByName<T> {
+    /// A table of rows that are sorted by name.
+    pub(crate) const fn new(rows: &'static [(&'static str, T)]) -> Self {
+        Self(rows)
+    }
+
     /// The row of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&'static T> {
@@ -91,6 +96,9 @@ impl<T> ByName<T> {
 pub static FEATURES: ByName<FeatureInfo> = ByName(FEATURE_TABLE);
 /// All baselines.
 pub static LEVELS: ByName<Level> = ByName(LEVEL_TABLE);
+
+/// The features that provide one of iced-x86's `CpuidFeature`s, by its name there.
+pub static PROVIDERS: ByName<&[&str]> = ByName(PROVIDER_TABLE);
 
 /// The feature of that name.
 #[must_use]

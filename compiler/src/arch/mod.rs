@@ -2,7 +2,7 @@
 
 mod features;
 
-pub use features::{ByName, Cpuid, CpuidRegister, FEATURES, FeatureInfo, LEVELS, Level, OsSupport, feature};
+pub use features::{ByName, Cpuid, CpuidRegister, FEATURES, FeatureInfo, LEVELS, Level, OsSupport, PROVIDERS, feature};
 
 use iced_x86::Register;
 use serde::Deserialize;

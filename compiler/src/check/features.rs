@@ -1,12 +1,11 @@
 //! Whether the condition of a row, or the baseline, guarantees every CPU feature that its instructions need.
 
 use super::{Context, RowCheck, effects};
-use crate::arch::{Arch, FEATURES, feature};
+use crate::arch::{Arch, PROVIDERS, feature};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::model::{FeatureSource, Term};
 use iced_x86::{CpuidFeature, Instruction, Mnemonic};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+use std::collections::BTreeSet;
 
 /// What an instruction needs of the CPU.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -33,30 +32,20 @@ const ALWAYS: [CpuidFeature; 11] = [
     CpuidFeature::SMM,
 ];
 
-/// By iced-x86's feature; `None`: nothing.
-static NEEDS: LazyLock<Vec<Option<Need>>> = LazyLock::new(|| {
-    let mut providers: BTreeMap<&str, Vec<&'static str>> = BTreeMap::new();
-    for (name, info) in FEATURES.iter() {
-        for iced in info.iced {
-            providers.entry(iced).or_default().push(name);
-        }
+/// What one of iced-x86's features stands for; `None`: nothing that a CPU could lack.
+fn need(feature: CpuidFeature) -> Option<Need> {
+    if ALWAYS.contains(&feature) {
+        return None;
     }
-    CpuidFeature::values()
-        .map(|needed| {
-            if ALWAYS.contains(&needed) {
-                return None;
-            }
-            let name = format!("{needed:?}");
-            if needed == CpuidFeature::HLE_or_RTM {
-                return Some(Need::Feature(vec!["rtm", "hle"]));
-            }
-            Some(match providers.get(name.as_str()) {
-                Some(providers) => Need::Feature(providers.clone()),
-                None => Need::Unnamed(name),
-            })
-        })
-        .collect()
-});
+    if feature == CpuidFeature::HLE_or_RTM {
+        return Some(Need::Feature(vec!["rtm", "hle"]));
+    }
+    let name = format!("{feature:?}");
+    Some(match PROVIDERS.get(&name) {
+        Some(providers) => Need::Feature(providers.to_vec()),
+        None => Need::Unnamed(name),
+    })
+}
 
 /// What an instruction needs beyond what every CPU of the arch has.
 fn needs(instruction: &Instruction, arch: Arch) -> Vec<Need> {
@@ -67,7 +56,7 @@ fn needs(instruction: &Instruction, arch: Arch) -> Vec<Need> {
     if arch == Arch::X86_64 && matches!(instruction.mnemonic(), Mnemonic::Lahf | Mnemonic::Sahf) {
         return vec![Need::Feature(vec!["lahf_lm"])];
     }
-    instruction.cpuid_features().iter().filter_map(|&needed| NEEDS[needed as usize].clone()).collect()
+    instruction.cpuid_features().iter().filter_map(|&feature| need(feature)).collect()
 }
 
 /// The names of the features that a row's instructions need, the baseline's included.

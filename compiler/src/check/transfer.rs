@@ -7,8 +7,8 @@ use super::state::{Content, State, Value};
 use crate::arch::Arch;
 use crate::model::Abi;
 use iced_x86::{
-    FlowControl, Instruction, InstructionInfo, InstructionInfoFactory, Mnemonic, OpKind, Register, RflagsBits,
-    UsedMemory,
+    FlowControl, Instruction, InstructionInfo, InstructionInfoFactory, Mnemonic, OpAccess, OpKind, Register,
+    RflagsBits, UsedMemory,
 };
 
 /// What an instruction does that the contract has to allow.
@@ -104,6 +104,10 @@ impl Machine {
         state: &mut State,
         report: &mut dyn FnMut(Event),
     ) -> bool {
+        if effects::is_fence(instruction) {
+            report(Event::Barrier("orders loads and stores"));
+            return false;
+        }
         let facts = effects::facts(instruction);
         match facts.and_then(|facts| facts.memory) {
             Some(Memory::None) => return false,
@@ -229,12 +233,16 @@ impl Machine {
 
     /// What registers it writes, with values of which nothing is known.
     fn generic_writes(&self, instruction: &Instruction, used: &InstructionInfo, state: &mut State) {
+        // Only bsf and bsr leave a register alone without reading it; their users rule that case out (SDM BSF: the
+        // result is undefined then).
+        let scan = matches!(instruction.mnemonic(), Mnemonic::Bsf | Mnemonic::Bsr);
         let maybe = effects::facts(instruction).is_some_and(|facts| facts.maybe);
         for register in used.used_registers() {
             if effects::writes(register.access())
                 && let Some((cell, lanes)) = Cell::of(register.register())
             {
-                state.write(cell, if maybe { 0 } else { lanes & cell.lanes(self.arch) });
+                let defines = !maybe && (scan || register.access() != OpAccess::CondWrite);
+                state.write(cell, if defines { lanes & cell.lanes(self.arch) } else { 0 });
             }
         }
         for name in effects::facts(instruction).map_or(&[][..], |facts| &facts.writes) {

@@ -5,7 +5,7 @@ use clap::Args;
 use pvc::check::Checked;
 use pvc::diagnostics::{Color, render};
 use pvc::emit::{Kind, depfile};
-use pvc::output::{OutputFile, Outcome, is_current, write_all};
+use pvc::output::{Outcome, OutputFile, is_current, write_all};
 use pvc::source::{DiskLoader, SourceMap};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -198,11 +198,10 @@ fn files(args: &CompileArgs, checked: &Checked, sources: &SourceMap) -> Result<V
         }
         files.push(OutputFile { path, text: kind.render(checked, sources) });
     }
-    let depfiles = args.depfile.iter().cloned().chain(
-        args.emit.iter().filter(|emit| emit.what == What::Depfile).map(|emit| {
+    let depfiles =
+        args.depfile.iter().cloned().chain(args.emit.iter().filter(|emit| emit.what == What::Depfile).map(|emit| {
             emit.to.clone().unwrap_or_else(|| args.out_dir.join(format!("{}.d", checked.unit().set.name)))
-        }),
-    );
+        }));
     for path in depfiles {
         files.push(OutputFile { path, text: depfile::render(&targets(args, checked), sources) });
     }

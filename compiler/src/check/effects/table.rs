@@ -1,43 +1,31 @@
-//! Our own facts about instructions, read from `instructions.toml`, which tells what its fields mean.
+//! Our own facts about instructions, turned into statics from `instructions.toml`, which tells what its fields mean.
 
-use iced_x86::{Instruction, Mnemonic, OpAccess, Register};
-use serde::Deserialize;
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use crate::arch::ByName;
+use iced_x86::{Instruction, Mnemonic, OpAccess, OpKind, Register};
 
 /// One row of the table.
-#[derive(Clone, Default, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, Debug)]
 pub(in crate::check) struct Facts {
     /// What the instruction does to other memory accesses, so that the compiler must not move them across it.
-    pub(in crate::check) barrier: Option<String>,
+    pub(in crate::check) barrier: Option<&'static str>,
     /// Registers, or kinds of them, that it may change besides those that iced names.
-    #[serde(default)]
-    pub(in crate::check) writes: Vec<String>,
+    pub(in crate::check) writes: &'static [&'static str],
     /// Registers whose reading does not count.
-    #[serde(default)]
-    pub(in crate::check) ignores: Vec<String>,
+    pub(in crate::check) ignores: &'static [&'static str],
     /// Whether it keeps a part of its first operand that its users rarely care for.
-    #[serde(default)]
     pub(in crate::check) merges: bool,
     /// Whether it writes its operand only on some CPUs or in some states.
-    #[serde(default)]
     pub(in crate::check) maybe: bool,
     /// What it does to memory, if iced says otherwise.
     pub(in crate::check) memory: Option<Memory>,
     /// What CPUs without the feature do instead.
-    pub(in crate::check) older: Option<String>,
+    pub(in crate::check) older: Option<&'static str>,
     /// Whether CPUs without the feature may run it.
-    #[serde(default)]
     pub(in crate::check) harmless: bool,
-    /// Where that is written.
-    #[serde(rename = "source")]
-    _source: String,
 }
 
 /// What an instruction does to memory that none of its operands shows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::check) enum Memory {
     None,
     Read,
@@ -55,41 +43,20 @@ impl Memory {
     }
 }
 
-static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    // The table is part of the program, and a test reads all of it, so a defect shows there.
-    let rows: BTreeMap<String, Facts> =
-        toml::from_str(include_str!("instructions.toml")).expect("the instruction table is well-formed");
-    let mut table = Table { facts: vec![None; Mnemonic::values().len()], to_control_register: Facts::default() };
-    let names: BTreeMap<String, Mnemonic> =
-        Mnemonic::values().map(|mnemonic| (format!("{mnemonic:?}").to_ascii_lowercase(), mnemonic)).collect();
-    for (name, facts) in rows {
-        // A VEX or EVEX form merges as its legacy form does.
-        if let Some(&vector_form) = names.get(&format!("v{name}")).filter(|_| facts.merges) {
-            table.facts[vector_form as usize] = Some(facts.clone());
-        }
-        match names.get(&name) {
-            Some(&mnemonic) => table.facts[mnemonic as usize] = Some(facts),
-            None => {
-                assert_eq!(name, "mov_cr", "the instruction table names instructions");
-                table.to_control_register = facts;
-            }
-        }
-    }
-    table
-});
+include!(concat!(env!("OUT_DIR"), "/instructions.rs"));
 
-struct Table {
-    /// By mnemonic.
-    facts: Vec<Option<Facts>>,
-    to_control_register: Facts,
-}
+/// The rows by mnemonic in lower case, and `mov_cr`.
+static TABLE: ByName<Facts> = ByName::new(INSTRUCTION_TABLE);
 
 /// The facts about an instruction, if there are any.
 pub(in crate::check) fn facts(instruction: &Instruction) -> Option<&'static Facts> {
     if instruction.mnemonic() == Mnemonic::Mov && instruction.op0_register().is_cr() {
-        return Some(&TABLE.to_control_register);
+        return TABLE.get("mov_cr");
     }
-    TABLE.facts[instruction.mnemonic() as usize].as_ref()
+    let name = format!("{:?}", instruction.mnemonic()).to_ascii_lowercase();
+    // A VEX or EVEX form merges as its legacy form does.
+    let legacy = || TABLE.get(name.strip_prefix('v')?).filter(|facts| facts.merges);
+    TABLE.get(&name).or_else(legacy)
 }
 
 /// Whether the instruction sets its first operand to a constant that does not depend on what it was.
@@ -108,6 +75,17 @@ pub(in crate::check) fn sets_constant(instruction: &Instruction) -> bool {
         Mnemonic::And => immediate() == Some(0),
         _ => false,
     }
+}
+
+/// Whether it is a fence in disguise: a locked instruction that leaves the stack as it is, such as the
+/// `lock addl $0, -4(%rsp)` of Linux's `smp_mb()`. It works on any mapped byte, so it does not matter whose it is.
+pub(in crate::check) fn is_fence(instruction: &Instruction) -> bool {
+    instruction.has_lock_prefix()
+        && matches!(instruction.mnemonic(), Mnemonic::Add | Mnemonic::Or | Mnemonic::Sub | Mnemonic::Xor)
+        && instruction.op0_kind() == OpKind::Memory
+        && instruction.memory_base().full_register() == Register::RSP
+        && instruction.memory_index() == Register::None
+        && immediate(instruction, 8) == Some(0)
 }
 
 /// The second operand, if it is an immediate, as a signed number of that many bytes.
@@ -137,15 +115,17 @@ mod tests {
 
     #[test]
     fn the_table_is_well_formed() {
-        assert!(TABLE.facts.iter().flatten().count() > 100);
-        assert!(TABLE.to_control_register.barrier.is_some());
-        for facts in TABLE.facts.iter().flatten() {
-            assert!(!facts._source.is_empty());
-            for name in &facts.writes {
-                let kind = ["vector", "mask", "x87", "tile"].contains(&name.as_str());
+        let names: std::collections::BTreeSet<String> =
+            Mnemonic::values().map(|mnemonic| format!("{mnemonic:?}").to_ascii_lowercase()).collect();
+        assert!(TABLE.iter().count() > 100);
+        assert!(TABLE.get("mov_cr").unwrap().barrier.is_some());
+        for (row, facts) in TABLE.iter() {
+            assert!(row == "mov_cr" || names.contains(row), "{row} is no mnemonic of iced-x86");
+            for name in facts.writes {
+                let kind = ["vector", "mask", "x87", "tile"].contains(name);
                 assert!(kind || crate::arch::register(name).is_some(), "{name}");
             }
-            for name in &facts.ignores {
+            for name in facts.ignores {
                 assert!(crate::arch::register(name).is_some(), "{name}");
             }
         }
