@@ -214,7 +214,7 @@ pub(crate) fn run() {
     const POKES: u64 = 2000;
     for (name, task) in [("interrupts on", OPEN), ("interrupts off", CLOSED)] {
         let counts = poke(task, &mut LiveText, |counts| counts.pokes >= POKES && counts.breakpoints >= POKES);
-        let holds = counts.as_ref().is_some_and(|counts| counts.torn == 0 && counts.breakpoints >= POKES / 2);
+        let holds = counts.as_ref().is_some_and(|counts| counts.torn == 0 && counts.breakpoints >= 100);
         report("with breakpoints", name, holds, counts.as_ref());
     }
     // Without the protocol the same site tears: the checks above can see it.

@@ -79,7 +79,7 @@ fn id(case: &Case) -> usize {
 fn site(case: &Case) -> Option<usize> {
     let function = (case.function)();
     SET.sites().iter().filter(|site| usize::from(site.op) == id(case)).find_map(|site| {
-        let address = core::ptr::from_ref(&site.disp).addr().wrapping_add_signed(site.disp as isize);
+        let address = (&raw const site.disp).addr().wrapping_add_signed(site.disp as isize);
         (function..function + 64).contains(&address).then_some(address)
     })
 }
