@@ -150,6 +150,10 @@
       (,(pv--words pv-arches) (1 'font-lock-constant-face))
       (,(pv--words pv-effects) (1 'font-lock-builtin-face))
       (,(concat "^[ \t]*\\(?:abi\\|syntax\\)[ \t]+" (pv--words pv-values)) (1 'font-lock-constant-face))
+      ("^[ \t]*\\_<\\(site\\|baseline\\)\\_>"
+       ("[[:alpha:]_][[:alnum:]_.]*" nil nil (0 'font-lock-constant-face)))
+      ;; Bytes: after `=' or `|', or on a line of their own.
+      ("^[ \t]*\\(\\(?:\\(?:[[:xdigit:]]\\{2\\}\\|[?][?]\\)[ \t|]*\\)+\\)\\(?:$\\|//\\)" (1 'font-lock-constant-face))
       ("[=|][ \t]*\\_<[[:xdigit:]?]"
        ("[[:xdigit:]]\\{2\\}\\_>\\|[?][?]" (progn (goto-char (1+ (match-beginning 0))) nil) nil
         (0 'font-lock-constant-face)))))

@@ -8,7 +8,7 @@ CompilerSet makeprg=pvc\ --color\ never\ check\ %:S
 " error[PV0401]: MESSAGE
 "    ┌─ FILE:LINE:COLUMN
 CompilerSet errorformat=
-      \%E%trror[PV%n]:\ %m,
-      \%W%tarning[PV%n]:\ %m,
+      \%Eerror[PV%n]:\ %m,
+      \%Wwarning[PV%n]:\ %m,
       \%Z\ %#┌─\ %f:%l:%c,
       \%-G%.%#

@@ -24,6 +24,7 @@ syn match   pvItemLine "^\s*\%(patchset\|feature\|include\|op\)\>:\@!" contains=
 syn keyword pvItem     contained patchset feature include op
 syn match   pvName     contained "\h\w*\%(\.\h\w*\)*" nextgroup=pvSignature skipwhite
 
+syn match   pvOperand  contained "\h\w*\ze\s*:"
 syn region  pvSignature contained matchgroup=pvDelimiter start="(" end=")" end="^\ze\s*\%(patchset\|feature\|include\|op\)\>:\@!"
       \ contains=pvOperand,pvType,pvIn,pvComment
 syn match   pvArrow    "->" nextgroup=pvNever,pvReturns,pvType,pvResult skipwhite
@@ -31,8 +32,8 @@ syn match   pvNever    contained "!"
 syn region  pvReturns  contained matchgroup=pvDelimiter start="(" end=")" contains=pvOperand,pvType,pvIn,pvComment
 syn match   pvResult   contained "\h\w*\s*:" nextgroup=pvType skipwhite
 syn keyword pvType     contained word u8 u16 u32 u64 ptr bool nextgroup=pvIn skipwhite
-syn match   pvOperand  contained "\h\w*\ze\s*:"
-syn keyword pvIn       contained in nextgroup=pvRegister skipwhite
+" No keyword item: an operand may have that name.
+syn match   pvIn       contained "\<in\>\%(\s*:\)\@!" nextgroup=pvRegister skipwhite
 syn match   pvRegister contained "\h\w*"
 
 syn region  pvBlock    matchgroup=pvDelimiter start="{" end="}" end="^\ze\s*\%(patchset\|feature\|include\|op\)\>:\@!" fold
