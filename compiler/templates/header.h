@@ -40,6 +40,8 @@ extern "C" {
 #define PV_CALL
 #endif
 #define PV_HIDDEN __attribute__((visibility("hidden")))
+/* A site for every use, also without optimisation or in a unit too large for the compiler's taste. */
+#define PV_WRAPPER static inline __attribute__((__always_inline__))
 /* Call frame information, where the compiler makes any. */
 #ifdef __GCC_HAVE_DWARF2_CFI_ASM
 #define PV_CFI(directives) directives

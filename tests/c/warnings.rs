@@ -23,13 +23,13 @@ pub(crate) fn has_arch(tables: &Tables, arch: Arch) -> bool {
     tables.text(&format!("{}.h", tables.names[0])).contains(&format!("\n#if defined(__{}__)\n", arch.name()))
 }
 
-/// Every `static inline` wrapper of the header.
+/// Every wrapper of the header.
 pub(crate) fn wrappers(tables: &Tables, arch: Arch) -> Vec<String> {
     let header = tables.text(&format!("{}.h", tables.names[0]));
     let part = header.split(&format!("\n#if defined(__{}__)\n", arch.name())).nth(1).unwrap_or_default();
     let part = part.split(&format!("#endif /* {} */", arch.name())).next().unwrap();
     part.lines()
-        .filter(|line| line.starts_with("static inline "))
+        .filter(|line| line.starts_with("PV_WRAPPER "))
         .map(|line| line[..line.find('(').unwrap()].rsplit([' ', '*']).next().unwrap().to_owned())
         .collect()
 }

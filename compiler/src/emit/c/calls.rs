@@ -134,7 +134,7 @@ pub(super) fn wrapper(set: &Set, op: &Op<CheckedRow>, contract: &Contract<Checke
     let vector = if set.abi == Abi::User && !op.preserves.vector { " PV_VECTOR_STATE" } else { "" };
 
     let mut text = format!(
-        "static inline {}({})\n{{\n",
+        "PV_WRAPPER {}({})\n{{\n",
         spaced(&return_type(set, op), &format!("pv_{}_{}", set.name, names::ident(op))),
         parameters(op)
     );
@@ -333,7 +333,7 @@ fn full_thunk(context: &Context<'_>, op: &Op<CheckedRow>, contract: &Contract<Ch
         Arch::X86_64 => ("rsp", "rbp", "rax"),
         Arch::I386 => ("esp", "ebp", "eax"),
     };
-    let mut saved = arch.table().caller_saved.clone();
+    let mut saved = arch.table().caller_saved.to_vec();
     let operands = contract.params.iter().chain(&contract.results);
     for register in operands.flat_map(|operand| [Some(operand.register), operand.high]).flatten() {
         if !saved.contains(&register) {
@@ -388,7 +388,7 @@ fn full_thunk(context: &Context<'_>, op: &Op<CheckedRow>, contract: &Contract<Ch
         }
         lines.push(format!("\"mov %%{ax}, {}(%%{sp})\\n\"", (index - in_registers) * word));
     }
-    for (source, argument) in sources.iter().zip(&table.arguments) {
+    for (source, argument) in sources.iter().zip(table.arguments) {
         let argument = register_name(*argument);
         match source {
             Some(register) => lines.push(format!("\"mov {}, %%{argument}\\n\"", slot(*register))),

@@ -67,18 +67,18 @@ pub(super) fn lines(
         }
         SiteOperand::Trampoline => {
             let target = format!("pv_{}_call_{}", context.set, names::ident(op));
-            text.push(format!("{}; .long {target} - . - 4", byte_list(&site.kind.opcode)));
+            text.push(format!("{}; .long {target} - . - 4", byte_list(site.kind.opcode)));
             text.push(format!(".pushsection pv_contract_{}, \"ao\", @progbits, {label}", context.set));
             text.push(format!(".long {} - .; .popsection", context.contract));
         }
-        SiteOperand::SlotRel => text.push(format!("{}; .long {slot} - . - 4", byte_list(&site.kind.opcode))),
-        SiteOperand::SlotAbs => text.push(format!("{}; .long {slot}", byte_list(&site.kind.opcode))),
+        SiteOperand::SlotRel => text.push(format!("{}; .long {slot} - . - 4", byte_list(site.kind.opcode))),
+        SiteOperand::SlotAbs => text.push(format!("{}; .long {slot}", byte_list(site.kind.opcode))),
         SiteOperand::Stub => {
-            text.push(format!("{}; .long .Lpvstub{UNIQUE} - . - 4", byte_list(&site.kind.opcode)));
+            text.push(format!("{}; .long .Lpvstub{UNIQUE} - . - 4", byte_list(site.kind.opcode)));
             anchor = format!(".Lpvend{UNIQUE}");
             text.push(".subsection 1".to_owned());
             text.push(format!(".Lpvstub{UNIQUE}:"));
-            for line in &contract.arch.table().stub {
+            for line in contract.arch.table().stub {
                 // Bytes instead of `jmp`, which an assembler may shorten.
                 match line.strip_suffix("jmp BACK") {
                     Some(_) => text.push(format!(".byte 0xe9; .long {label} + {len} - . - 4")),

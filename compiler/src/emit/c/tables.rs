@@ -57,7 +57,7 @@ impl Tables {
             ));
         }
         let kind_name =
-            |code| layout.arch.table().kinds.iter().find(|kind| kind.code == code).map_or("", |kind| &kind.name);
+            |code| layout.arch.table().kinds.iter().find(|kind| kind.code == code).map_or("", |kind| kind.name);
         tables.plans = layout
             .plans
             .iter()
@@ -179,7 +179,7 @@ pub(super) fn kinds(arch: Arch) -> Vec<String> {
             let opcode = if kind.opcode.is_empty() {
                 String::new()
             } else {
-                format!(" .opcode = {{ {} }},", byte_list(&kind.opcode))
+                format!(" .opcode = {{ {} }},", byte_list(kind.opcode))
             };
             let operand = match kind.operand {
                 SiteOperand::None => "PV_OPERAND_NONE",
