@@ -5,7 +5,7 @@ use pvc::diagnostics::{Code, Color, Diagnostics, render};
 use pvc::source::{Loader, MAX_FILE, MemoryLoader, SourceMap};
 use pvc::syntax::{MAX_INCLUDE_DEPTH, MAX_ITEM, MAX_LINE};
 use pvc::{resolve, syntax};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A text that uses most of the language.
 const WHOLE: &str = include_str!("good/everything.pv");
@@ -42,17 +42,24 @@ fn through(loader: &dyn Loader) -> Vec<Code> {
     diagnostics.list().iter().map(|found| found.code).collect()
 }
 
-/// Runs the front end and fails if it takes longer than any good reason for it.
+/// The time that this thread has run: other than the clock's, it does not depend on what else the machine does.
+fn cpu_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells the time that a thread ran");
+    let nanos = text.split(' ').next().and_then(|first| first.parse().ok()).expect("its first number is nanoseconds");
+    Duration::from_nanos(nanos)
+}
+
+/// Runs the front end and fails if it takes longer than there is any good reason for.
 fn quickly(name: &str, text: &[u8]) -> Vec<Code> {
-    let start = Instant::now();
+    let start = cpu_time();
     let codes = front(text);
-    let took = start.elapsed();
-    assert!(took < Duration::from_secs(20), "{name}: {} bytes took {took:?}", text.len());
+    let took = cpu_time() - start;
+    assert!(took < Duration::from_secs(15), "{name}: {} bytes took {took:?}", text.len());
     codes
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
@@ -187,24 +194,26 @@ fn big_and_deep_input_ends_in_an_error() {
     let head = "patchset t { arch x86_64 }\n";
     let op = |body: &str| format!("{head}op a() {{\n{body}\n}}\n").into_bytes();
     let many = |text: &str, bytes: usize| text.repeat(bytes / text.len());
+    // Enough for a quadratic step to take minutes.
+    const LONG: usize = 256 << 10;
     assert_eq!(quickly("one line", &many("a", 100 << 20).into_bytes()), [Code::LIMIT]);
     assert_eq!(quickly("a long line", &op(&many("clobbers a, ", MAX_LINE + 12))), [Code::LIMIT]);
     assert_eq!(quickly("a long item", &op(&many("// x\n", MAX_ITEM))), [Code::LIMIT]);
     let cases: [(&str, Vec<u8>); 14] = [
         ("open braces", op(&many("{", 8000))),
-        ("lines of open braces", op(&many("{\n", MAX_ITEM - 200))),
-        ("close braces", many("}\n", 4 << 20).into_bytes()),
+        ("lines of open braces", op(&many("{\n", LONG))),
+        ("close braces", many("}\n", LONG).into_bytes()),
         ("parentheses", op(&format!("x86_64 when {} {{ nop }}", many("(", 8000)))),
         ("nots", op(&format!("x86_64 when {} {{ nop }}", many("!", 4000)))),
-        ("long condition", op(&format!("x86_64 when {}a {{ nop }}", many("(a ||\n", MAX_ITEM - 200)))),
-        ("clauses that are none", op(&many("x\n", MAX_ITEM - 200))),
-        ("items that are none", many("x\n", 8 << 20).into_bytes()),
-        ("empty ops", many("op a\n", 8 << 20).into_bytes()),
-        ("features", many("feature a\n", 8 << 20).into_bytes()),
-        ("rows", op(&many("x86_64{}\n", MAX_ITEM - 200))),
-        ("strings", op(&many("x86_64 { \"\n", MAX_ITEM - 200))),
-        ("parameters", format!("{head}op a({}) {{\n x86_64 {{ nop }}\n}}\n", many("b: word,\n", 500_000)).into_bytes()),
-        ("comments", format!("{head}{}", many("///\n", 20 << 20)).into_bytes()),
+        ("long condition", op(&format!("x86_64 when {}a {{ nop }}", many("(a ||\n", LONG)))),
+        ("clauses that are none", op(&many("x\n", LONG))),
+        ("items that are none", many("x\n", LONG).into_bytes()),
+        ("empty ops", many("op a\n", LONG).into_bytes()),
+        ("features", many("feature a\n", LONG).into_bytes()),
+        ("rows", op(&many("x86_64{}\n", LONG))),
+        ("strings", op(&many("x86_64 { \"\n", LONG))),
+        ("parameters", format!("{head}op a({}) {{\n x86_64 {{ nop }}\n}}\n", many("b: word,\n", LONG)).into_bytes()),
+        ("comments", format!("{head}{}", many("///\n", 4 * LONG)).into_bytes()),
     ];
     for (name, text) in cases {
         let codes = quickly(name, &text);
@@ -224,14 +233,14 @@ fn many_good_ops_take_time_in_proportion() {
         text.into_bytes()
     };
     let time = |text: &[u8]| {
-        let start = Instant::now();
+        let start = cpu_time();
         assert_eq!(front(text), []);
-        start.elapsed()
+        cpu_time() - start
     };
     let (small, large) = (text(1000), text(16_000));
     time(&small);
     let (small, large) = (time(&small), time(&large));
-    assert!(large < small * 80, "16 times the text took {large:?} against {small:?}");
+    assert!(large < small * 64, "16 times the text took {large:?} against {small:?}");
 }
 
 #[test]
