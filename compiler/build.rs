@@ -1,5 +1,5 @@
-//! Turns the two large tables (`src/arch/features.toml`, `src/check/effects/instructions.toml`) into Rust statics, so that a
-//! compilation does not begin with parsing them: that would take as long as GNU as needs for a whole run.
+//! Turns the tables (`src/arch/*.toml`, `src/check/effects/instructions.toml`) into Rust statics, so that a compilation does
+//! not begin with parsing them: that would take as long as GNU as needs for a whole run.
 //!
 //! A defect in a table fails the build of pvc itself, with a message that names the row.
 
@@ -15,6 +15,11 @@ fn main() {
     emit_providers(&features, &mut text);
     emit_levels(&features, &mut text);
     write("features.rs", &text);
+    for arch in ["x86_64", "i386"] {
+        let table: ArchFile = read(&format!("src/arch/{arch}.toml"));
+        assert_eq!(table.name, arch, "src/arch/{arch}.toml names another arch");
+        write(&format!("{arch}.rs"), &arch_table(&table));
+    }
     write("instructions.rs", &instructions(&read("src/check/effects/instructions.toml")));
     println!("cargo:rerun-if-changed=build.rs");
 }
@@ -98,6 +103,40 @@ fn emit_providers(file: &FeatureFile, text: &mut String) {
     text.push_str("];\n");
 }
 
+/// `x86_64.toml`, `i386.toml`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ArchFile {
+    name: String,
+    bits: u32,
+    arguments: Vec<String>,
+    results: Vec<String>,
+    caller_saved: Vec<String>,
+    callee_saved: Vec<String>,
+    red_zone: u32,
+    direct_len: u8,
+    max_site: u8,
+    stub: Stub,
+    kind: Vec<Kind>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stub {
+    asm: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kind {
+    name: String,
+    code: u8,
+    opcode: Vec<u8>,
+    operand: String,
+    len: Option<u8>,
+    direct: Option<u8>,
+}
+
 /// A row of `instructions.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -164,7 +203,46 @@ fn closure(file: &FeatureFile, names: &[String]) -> BTreeSet<String> {
     all
 }
 
-/// `avx512` as `Avx512`.
+fn arch_table(table: &ArchFile) -> String {
+    let mut text = String::new();
+    let registers = |names: &[String]| {
+        let names: Vec<String> = names.iter().map(|name| format!("Register::{}", name.to_ascii_uppercase())).collect();
+        format!("&[{}]", names.join(", "))
+    };
+    writeln!(text, "static {}: Table = Table {{", table.name.to_ascii_uppercase()).unwrap();
+    writeln!(
+        text,
+        "    bits: {}, red_zone: {}, direct_len: {}, max_site: {},",
+        table.bits, table.red_zone, table.direct_len, table.max_site
+    )
+    .unwrap();
+    for (field, names) in [
+        ("arguments", &table.arguments),
+        ("results", &table.results),
+        ("caller_saved", &table.caller_saved),
+        ("callee_saved", &table.callee_saved),
+    ] {
+        writeln!(text, "    {field}: {},", registers(names)).unwrap();
+    }
+    writeln!(text, "    stub: &{:?},\n    kinds: &[", table.stub.asm).unwrap();
+    for kind in &table.kind {
+        writeln!(
+            text,
+            "        Kind {{ name: {:?}, code: {}, opcode: &{:?}, operand: SiteOperand::{}, len: {:?}, direct: {:?} }},",
+            kind.name,
+            kind.code,
+            kind.opcode,
+            capitalized(&kind.operand),
+            kind.len,
+            kind.direct
+        )
+        .unwrap();
+    }
+    text.push_str("    ],\n};\n");
+    text
+}
+
+/// `slot_rel` as `SlotRel`.
 fn capitalized(name: &str) -> String {
     name.split('_').map(|part| part[..1].to_ascii_uppercase() + &part[1..]).collect()
 }

@@ -216,7 +216,7 @@ impl Site {
     /// Name with its length where that is not fixed: `call.mem`, `nop(5)`, `inline`.
     #[must_use]
     pub fn label(&self) -> String {
-        match (self.kind.len, self.kind.name.as_str(), self.len) {
+        match (self.kind.len, self.kind.name, self.len) {
             (None, "nop", Some(len)) => format!("nop({len})"),
             (_, name, _) => name.to_owned(),
         }
@@ -282,7 +282,7 @@ impl Clobbers {
         table
             .caller_saved
             .iter()
-            .chain(&table.callee_saved)
+            .chain(table.callee_saved)
             .filter(|&&register| {
                 self.has(Clobber::Register(register)) || (self.caller_saved() && table.caller_saved.contains(&register))
             })

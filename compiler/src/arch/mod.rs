@@ -1,11 +1,12 @@
-//! The arch tables: registers of the ABI, kinds of patch site, CPU features. Data in TOML beside this file.
+//! The arch tables: registers of the ABI, kinds of patch site, CPU features. Data in TOML beside this file, turned into
+//! statics by `build.rs`.
 
 mod features;
 
 pub use features::{ByName, Cpuid, CpuidRegister, FEATURES, FeatureInfo, LEVELS, Level, OsSupport, PROVIDERS, feature};
 
 use iced_x86::Register;
-use serde::Deserialize;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// An architecture that rows can be written for.
@@ -56,18 +57,18 @@ impl Arch {
 }
 
 /// What is known of an arch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Table {
     /// Bits of a general register.
     pub bits: u32,
     /// Registers of the arguments, in order.
-    pub arguments: Vec<Register>,
+    pub arguments: &'static [Register],
     /// Registers of the results, in order.
-    pub results: Vec<Register>,
+    pub results: &'static [Register],
     /// What a call may destroy.
-    pub caller_saved: Vec<Register>,
+    pub caller_saved: &'static [Register],
     /// What a call keeps.
-    pub callee_saved: Vec<Register>,
+    pub callee_saved: &'static [Register],
     /// Bytes below the stack pointer that belong to the running function under `abi user`.
     pub red_zone: u32,
     /// Length of the direct call or jump that the patcher may write.
@@ -75,21 +76,20 @@ pub struct Table {
     /// The longest site.
     pub max_site: u8,
     /// Asm lines of the stub of a `jmp.stub` site, with the names SLOT and BACK.
-    pub stub: Vec<String>,
+    pub stub: &'static [&'static str],
     /// The kinds of site.
-    pub kinds: Vec<Kind>,
+    pub kinds: &'static [Kind],
 }
 
 /// A kind of patch site.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Kind {
     /// Its name: `call.mem`.
-    pub name: String,
+    pub name: &'static str,
     /// Its code in the site records.
     pub code: u8,
     /// The first bytes of the original form.
-    pub opcode: Vec<u8>,
+    pub opcode: &'static [u8],
     /// What follows them.
     pub operand: SiteOperand,
     /// Bytes; `None` where the clause or the rows tell.
@@ -107,8 +107,7 @@ impl Kind {
 }
 
 /// What follows the opcode of a site's original form; the number is that of the table format.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SiteOperand {
     /// Nothing.
     None,
@@ -125,66 +124,21 @@ pub enum SiteOperand {
 impl Table {
     /// The kind of that name.
     #[must_use]
-    pub fn kind(&self, name: &str) -> Option<&Kind> {
+    pub fn kind(&self, name: &str) -> Option<&'static Kind> {
         self.kinds.iter().find(|kind| kind.name == name)
     }
 }
 
-static X86_64: LazyLock<Table> = LazyLock::new(|| parse(include_str!("x86_64.toml")));
-static I386: LazyLock<Table> = LazyLock::new(|| parse(include_str!("i386.toml")));
-
-/// The TOML as it is written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(rename = "name")]
-    _name: String,
-    bits: u32,
-    arguments: Vec<String>,
-    results: Vec<String>,
-    caller_saved: Vec<String>,
-    callee_saved: Vec<String>,
-    red_zone: u32,
-    direct_len: u8,
-    max_site: u8,
-    stub: Stub,
-    kind: Vec<Kind>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stub {
-    asm: Vec<String>,
-}
-
-/// Reads an arch table. The tables are part of the program, and a test reads both, so a defect shows there.
-fn parse(text: &str) -> Table {
-    let file: File = toml::from_str(text).expect("the arch tables are well-formed");
-    let registers =
-        |names: &[String]| names.iter().map(|name| register(name).expect("the arch tables name registers")).collect();
-    Table {
-        bits: file.bits,
-        arguments: registers(&file.arguments),
-        results: registers(&file.results),
-        caller_saved: registers(&file.caller_saved),
-        callee_saved: registers(&file.callee_saved),
-        red_zone: file.red_zone,
-        direct_len: file.direct_len,
-        max_site: file.max_site,
-        stub: file.stub.asm,
-        kinds: file.kind,
-    }
-}
+include!(concat!(env!("OUT_DIR"), "/x86_64.rs"));
+include!(concat!(env!("OUT_DIR"), "/i386.rs"));
 
 /// The register of a lower-case name.
 #[must_use]
 pub fn register(name: &str) -> Option<Register> {
-    static NAMES: LazyLock<std::collections::HashMap<String, Register>> = LazyLock::new(|| {
-        Register::values()
-            .filter(|&register| register != Register::None)
-            .map(|register| (format!("{register:?}").to_ascii_lowercase(), register))
-            .filter(|(name, _)| !name.starts_with("dontuse"))
-            .collect()
+    static NAMES: LazyLock<HashMap<String, Register>> = LazyLock::new(|| {
+        let all = Register::values().filter(|&register| register != Register::None);
+        let named = all.map(|register| (register_name(register), register));
+        named.filter(|(name, _)| !name.starts_with("dontuse")).collect()
     });
     NAMES.get(name).copied()
 }
@@ -204,7 +158,7 @@ mod tests {
         for arch in Arch::ALL {
             let table = arch.table();
             assert_eq!(table.bits, arch.bits());
-            for kind in &table.kinds {
+            for kind in table.kinds {
                 assert!(kind.code < 16, "a kind code is a nibble");
                 if let Some(len) = kind.len {
                     let operand = if kind.operand == SiteOperand::None { 0 } else { 4 };

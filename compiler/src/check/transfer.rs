@@ -537,7 +537,7 @@ impl Machine {
     /// What a function of the ABI does: a call of something outside the patchlet.
     fn call(&self, state: &mut State, report: &mut dyn FnMut(Event)) {
         let table = self.arch.table();
-        for &register in &table.caller_saved {
+        for &register in table.caller_saved {
             if let Some((cell, _)) = Cell::of(register) {
                 let result = table.results.contains(&register);
                 state.set(cell, Content::any(if result { cell.lanes(self.arch) } else { 0 }));

@@ -306,7 +306,7 @@ fn check(context: &mut Context<'_>, op: &Op<ResolvedRow>, clauses: &Clauses) {
                         .label("until it is patched, nothing would set the result"),
                 );
             }
-            let stack = matches!(kind.name.as_str(), "call.rel" | "call.mem" | "call.abs" | "jmp.stub");
+            let stack = matches!(kind.name, "call.rel" | "call.mem" | "call.abs" | "jmp.stub");
             if let Some(nocall) = clauses.nocall.filter(|_| stack) {
                 context.report(
                     contradiction(nocall, format!("`nocall` says that there is no stack, and a `{label}` site calls"))

@@ -310,7 +310,7 @@ pub(super) fn no_register(word: &Word, arch: Arch, problem: NoRegister, code: Co
         }
         NoRegister::Unknown => {
             let table = arch.table();
-            let general = table.caller_saved.iter().chain(&table.callee_saved);
+            let general = table.caller_saved.iter().chain(table.callee_saved);
             let known: Vec<String> = general
                 .flat_map(|&register| [64, 32].map(|bits| registers::part(register, bits, arch)))
                 .flatten()

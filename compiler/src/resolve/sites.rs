@@ -182,7 +182,7 @@ fn unknown_kind(item: &SiteKind, arches: &[Arch]) -> Diagnostic {
             format!("`{name}` exists on {} only, this is for {}", other.name(), here.join(" and ")),
         );
     }
-    let kinds: Vec<&str> = arches.iter().flat_map(|arch| &arch.table().kinds).map(|kind| kind.name.as_str()).collect();
+    let kinds: Vec<&str> = arches.iter().flat_map(|arch| arch.table().kinds).map(|kind| kind.name).collect();
     let mut distinct: Vec<&str> = Vec::new();
     for kind in kinds {
         if !distinct.contains(&kind) {

@@ -55,7 +55,7 @@ pub(super) fn macro_name(cx: &Context<'_>) -> String {
 pub(super) fn body(cx: &Context<'_>, id: usize, class: Class) -> String {
     let entry = &cx.layout.ops[id];
     let kind = Arch::X86_64.table().kinds.iter().find(|kind| kind.code == class.code);
-    let opcode = kind.map_or(&[][..], |kind| &kind.opcode);
+    let opcode = kind.map_or(&[][..], |kind| kind.opcode);
     let offset = 8 * id;
     match (class.operand, opcode) {
         (SiteOperand::Trampoline, [0xe8]) => "call {pv_call}".to_owned(),
@@ -133,9 +133,13 @@ fn around(cx: &Context<'_>) -> (Vec<String>, Vec<String>) {
         &format!(".long .Lpv_{name}_at\\pv_n - .Lpv_{name}_record\\pv_n"),
         ".short \\pv_op",
         ".byte \\pv_len, \\pv_kind",
-        &format!(".reloc 0, R_X86_64_NONE, {contract}"),
         ".popsection",
         ".endm",
+        // Once a unit. Kept by linkers, for which a relocation that does nothing would not be a reference.
+        &format!(".pushsection .rodata.pv_{name}_contract,\"aR\",@progbits"),
+        ".p2align 2",
+        &format!(".long {contract} - ."),
+        ".popsection",
         ".endif",
         &format!(".set .Lpv_{name}_sites, .Lpv_{name}_sites + 1"),
         &format!("pv_{name}_at %.Lpv_{name}_sites"),

@@ -217,7 +217,7 @@ fn op(cx: &Context<'_>, id: usize) -> Vec<String> {
 
 /// The kinds, by code; codes that the arch does not use stay empty.
 fn kinds() -> Vec<String> {
-    let kinds = &Arch::X86_64.table().kinds;
+    let kinds = Arch::X86_64.table().kinds;
     let count = kinds.iter().map(|kind| kind.code + 1).max().unwrap_or(0);
     let codes: Vec<u8> = (0..count).collect();
     array("KINDS", "Kind", &codes, |&code| {
@@ -229,7 +229,7 @@ fn kinds() -> Vec<String> {
             opcode[..opcode_len].copy_from_slice(&kind.opcode[..opcode_len]);
             (len, operand) = (kind.len.unwrap_or(0), kind.operand as u8);
             direct = kind.direct.unwrap_or(0);
-            name = &kind.name;
+            name = kind.name;
         }
         let opcode: Vec<String> = opcode.iter().map(|byte| format!("{byte:#04x}")).collect();
         vec![format!(

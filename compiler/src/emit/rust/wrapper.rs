@@ -140,7 +140,7 @@ fn uses(contract: &Contract<CheckedRow>, whole_abi: bool) -> Vec<(Register, Use)
     let table = contract.arch.table();
     let destroyed = contract.clobbers.registers(contract.arch);
     let mut uses = Vec::new();
-    for &register in table.caller_saved.iter().chain(&table.callee_saved) {
+    for &register in table.caller_saved.iter().chain(table.callee_saved) {
         let mut usage = Use { clobbered: destroyed.contains(&register), ..Use::default() };
         let output = contract.results.iter().position(|result| result.register == register);
         usage.output = output.map(|index| format!("out{index}"));
