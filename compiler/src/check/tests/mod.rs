@@ -4,6 +4,7 @@ mod bugs;
 mod bytes;
 mod features;
 mod flow;
+mod mutants;
 mod random;
 mod reads;
 mod size;
@@ -94,4 +95,23 @@ fn effects(set: &str, ops: &str) -> String {
     let (_, compilation) = compiled(set, ops);
     let checked = compilation.checked.unwrap_or_else(|| panic!("{:#?}", compilation.diagnostics.list()));
     checked.unit().ops[0].contracts[0].rows[0].effects.to_string()
+}
+
+/// The set after assembly, which has to succeed.
+fn assembled(set: &str, ops: &str) -> (crate::source::SourceMap, crate::model::Assembled) {
+    let text = format!("{set}{ops}");
+    assembled_file("t.pv", &MemoryLoader::from_iter([("t.pv", text.as_str())]))
+}
+
+fn assembled_file(
+    path: &str,
+    loader: &dyn crate::source::Loader,
+) -> (crate::source::SourceMap, crate::model::Assembled) {
+    let mut sources = crate::source::SourceMap::default();
+    let mut diagnostics = crate::diagnostics::Diagnostics::default();
+    let ast = crate::syntax::parse(path, loader, &mut sources, &mut diagnostics);
+    let resolved = crate::resolve::resolve(&ast, &sources, &mut diagnostics).expect("a sound set");
+    let unit = crate::assemble::assemble(resolved, &sources, &mut diagnostics);
+    assert!(!diagnostics.has_errors(), "{path}: {:#?}", diagnostics.list());
+    (sources, unit)
 }

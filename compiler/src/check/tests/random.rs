@@ -42,7 +42,7 @@ fn random_bytes_are_judged_without_a_panic() {
         for op in ["op a()", "op a(x: word) -> word", "op a() -> !"] {
             let site = if op.ends_with('!') { " site jmp.mem\n" } else { "" };
             let ops = format!("{op} {{\n{site} clobbers memory, barrier\n {arch} {{ nop }}\n}}");
-            let (_, sources, unit) = assembled(set, &ops);
+            let (sources, unit) = assembled(set, &ops);
             for _ in 0..400 {
                 let mut unit = unit.clone();
                 let contract = &mut unit.ops[0].contracts[0];
@@ -58,18 +58,6 @@ fn random_bytes_are_judged_without_a_panic() {
     }
     // Random bytes seldom keep a contract; if all did, nothing was looked at, and if none did, the test is too narrow.
     assert!((1..1200).contains(&clean), "{clean}");
-}
-
-fn assembled(set: &str, ops: &str) -> (String, crate::source::SourceMap, crate::model::Assembled) {
-    let text = format!("{set}{ops}");
-    let mut sources = crate::source::SourceMap::default();
-    let mut diagnostics = crate::diagnostics::Diagnostics::default();
-    let loader = MemoryLoader::from_iter([("t.pv", text.as_str())]);
-    let ast = crate::syntax::parse("t.pv", &loader, &mut sources, &mut diagnostics);
-    let resolved = crate::resolve::resolve(&ast, &sources, &mut diagnostics).expect("a sound set");
-    let unit = crate::assemble::assemble(resolved, &sources, &mut diagnostics);
-    assert!(!diagnostics.has_errors());
-    (text, sources, unit)
 }
 
 fn code(bytes: &[u8], arch: Arch) -> RowCode {

@@ -130,6 +130,12 @@ fn instructions_that_order_memory_need_barrier() {
         fails(baseline, &ops("caller_saved"), &[&format!("PV0502 {asm}")]);
         passes(baseline, &ops("flags, barrier"));
     }
+    // A locked no-op is a fence, wherever on the stack it is done.
+    for asm in ["lock addl $0, -4(%rsp)", "lock orq $0, (%rsp)"] {
+        let ops = |clobbers: &str| format!("op a() {{\n clobbers {clobbers}\n x86_64 {{ {asm} }}\n}}");
+        fails(KERNEL, &ops("flags"), &[&format!("PV0502 {asm}")]);
+        passes(KERNEL, &ops("flags, barrier"));
+    }
     // Where no compiler is involved nothing can be moved.
     passes(KERNEL, "op a() {\n nocall\n x86_64 { swapgs }\n}");
     passes(KERNEL, "op a() -> ! {\n site jmp.mem\n x86_64 { swapgs; sysretq }\n}");
@@ -187,6 +193,13 @@ fn a_result_is_set_on_every_way() {
     fails(KERNEL, "op a() -> word {\n x86_64 { mov %rbx, %rax }\n}", &["PV0507 mov %rbx, %rax"]);
     // On i386 the argument sits where the result goes.
     passes(I386, "op a(x: word) -> word {\n i386 { pause }\n}");
+    // A conditional move is one way of two.
+    fails(
+        KERNEL,
+        "op a(x: word) -> word {\n clobbers flags\n x86_64 { test {x}, {x}; cmovz {x}, %rax }\n}",
+        &["PV0507 test {x}, {x}; cmovz {x}, %rax"],
+    );
+    passes(KERNEL, "op a(x: word) -> word {\n clobbers flags\n x86_64 { bsf {x}, %rax }\n}");
     // rdsspq leaves the register alone where there are no shadow stacks.
     fails(KERNEL, "op a() -> word {\n x86_64 { rdsspq %rax }\n}", &["PV0507 rdsspq %rax"]);
     passes(KERNEL, "op a() -> word {\n clobbers flags\n x86_64 { xor %eax, %eax; rdsspq %rax }\n}");
