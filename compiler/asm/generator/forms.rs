@@ -204,6 +204,7 @@ pub fn all() -> Vec<Candidate> {
             enc,
             code: code as u16,
             flags,
+            roles: super::form::Roles::new(&[0; 5]),
         };
         let mut candidate = Candidate {
             form,

@@ -1,6 +1,6 @@
 //! The tables as Rust source.
 
-use super::form::Form;
+use super::form::{Encoding, Form};
 use super::forms::Candidate;
 use super::names::{self, List, Name};
 use super::quirks;
@@ -44,7 +44,7 @@ fn forms(candidates: &[Candidate], used: &[usize], count: usize) -> String {
         if used[index] == usize::MAX {
             continue;
         }
-        let Form { ops, opcode, second, group, rm_group, map, pp, ll, osz, asz, mem, bcast, disp8, enc, code, flags } = candidate.form;
+        let Form { ops, opcode, second, group, rm_group, map, pp, ll, osz, asz, mem, bcast, disp8, enc, code, flags, roles: _ } = candidate.form;
         let head = u64::from(opcode)
             | u64::from(second) << 8
             | u64::from(group) << 16
@@ -115,8 +115,21 @@ fn hash(key: [u64; 3]) -> usize {
     (mixed >> (64 - HASH_BITS)) as usize
 }
 
+/// A form as the candidate lists hold it: its number, the operand kinds, and what a match must know beside them, in
+/// one word, so that a list is read from consecutive memory.
+fn candidate_word(candidate: &Candidate, number: usize, confusable: bool) -> u64 {
+    let form = &candidate.form;
+    let mut word = number as u64 | (confusable as u64) << 15;
+    for (i, &op) in form.ops.iter().enumerate() {
+        word |= u64::from(op) << (16 + 8 * i);
+    }
+    let extra = form.flags & (Form::WANT_VEX | Form::NEED_MASK) != 0;
+    let top = candidate.op_count() as u64 | ((form.enc == Encoding::Evex) as u64) << 3 | (extra as u64) << 4;
+    word | top << 56
+}
+
 fn name_table(names: &BTreeMap<String, Name>, candidates: &[Candidate], used: &[usize]) -> String {
-    let mut pool: Vec<u16> = Vec::new();
+    let mut pool: Vec<u64> = Vec::new();
     // List 0 is the empty one.
     let mut lists: Vec<(u16, u8, u8, u16)> = vec![(0, 0, 0, 0)];
     let mut known: BTreeMap<(Vec<usize>, u8, u16), u16> = BTreeMap::new();
@@ -131,7 +144,7 @@ fn name_table(names: &BTreeMap<String, Name>, candidates: &[Candidate], used: &[
                 pool.extend(list.forms.iter().map(|&form| {
                     let confusable = list.flags & names::AMBIGUOUS != 0
                         && list.forms.iter().any(|&other| names::can_confuse(&candidates[form], &candidates[other]));
-                    used[form] as u16 | if confusable { 0x8000 } else { 0 }
+                    candidate_word(&candidates[form], used[form], confusable)
                 }));
                 start
             });
@@ -165,7 +178,7 @@ fn name_table(names: &BTreeMap<String, Name>, candidates: &[Candidate], used: &[
         slots[slot] = index as u16 + 1;
     }
     let mut out = String::from(HEADER);
-    out.push_str("use super::{l, n, List, Name};\n\n");
+    out.push_str("use super::{Candidate, List, Name, l, n};\n\n");
     writeln!(out, "pub(crate) const HASH_BITS: u32 = {HASH_BITS};\n").unwrap();
     writeln!(out, "#[rustfmt::skip]\npub(crate) static NAMES: [Name; {}] = [", rows.len()).unwrap();
     for (text, row, immediate, flags) in &rows {
@@ -181,7 +194,14 @@ fn name_table(names: &BTreeMap<String, Name>, candidates: &[Candidate], used: &[
         out.push('\n');
     }
     out.push_str("];\n\n");
-    numbers(&mut out, "POOL", &pool);
+    writeln!(out, "#[rustfmt::skip]\npub(crate) static POOL: [Candidate; {}] = [", pool.len()).unwrap();
+    for chunk in pool.chunks(8) {
+        for value in chunk {
+            write!(out, "Candidate({value:#x}),").unwrap();
+        }
+        out.push('\n');
+    }
+    out.push_str("];\n\n");
     numbers(&mut out, "SLOTS", &slots);
     out
 }

@@ -3,7 +3,7 @@
 use crate::diagnostic::{Diagnostic, ErrorKind, Severity};
 use crate::expression::Failed;
 use crate::layout::{Mark, Pending};
-use crate::lexer::{CLASS, Cursor, DIGIT, END, WORD};
+use crate::lexer::{CLASS, Cursor, DIGIT, WORD};
 use crate::operand::Operand;
 use crate::prefixes::{Prefixes, hint};
 use crate::symbols::{Definition, Place, Symbols, Value};
@@ -18,8 +18,8 @@ const MAX_TEXT: usize = 1 << 30;
 
 /// The instruction being read.
 pub(crate) struct Instruction {
-    /// Operands; in Intel order once parsed.
-    pub(crate) ops: [Operand; 6],
+    /// Operands, at most five; in Intel order once parsed. The sixth stays empty ([`crate::form::Roles::NONE`]).
+    pub(crate) ops: [Operand; 8],
     pub(crate) count: usize,
     pub(crate) prefixes: Prefixes,
     /// Pseudo-prefixes.
@@ -61,6 +61,8 @@ pub(crate) struct Assembler<'t> {
     pub(crate) diagnostics: Vec<Diagnostic>,
     pub(crate) errors: usize,
     pub(crate) want_items: bool,
+    /// Matches that were found before, see `matcher.rs`.
+    pub(crate) cache: Box<[crate::matcher::Remembered]>,
 }
 
 impl Mode {
@@ -90,7 +92,7 @@ impl<'t> Assembler<'t> {
             values: Vec::new(),
             symbols: Symbols::default(),
             insn: Instruction {
-                ops: [Operand::EMPTY; 6],
+                ops: [Operand::EMPTY; 8],
                 count: 0,
                 prefixes: Prefixes::default(),
                 hints: 0,
@@ -106,6 +108,7 @@ impl<'t> Assembler<'t> {
             diagnostics: Vec::new(),
             errors: 0,
             want_items: true,
+            cache: crate::matcher::no_memory(),
         }
     }
 
@@ -117,9 +120,10 @@ impl<'t> Assembler<'t> {
         }
         self.source = text;
         self.cur = Cursor { text: text.as_bytes(), pos: 0 };
-        self.out.reserve(text.len() / 5);
         if self.want_items {
-            self.items.reserve(text.len() / 32 + 1);
+            // Typical text has a line of 24 bytes for 4.5 bytes of code.
+            self.out.reserve(text.len() / 5);
+            self.items.reserve(text.len() / 24 + 1);
         }
         while self.cur.pos < self.cur.text.len() {
             if self.statement().is_err() {
@@ -213,7 +217,8 @@ impl<'t> Assembler<'t> {
             }
             let key = self.cur.word_key();
             let end = self.cur.pos;
-            if self.cur.peek() == b':' || CLASS[self.cur.peek() as usize] & (END) == 0 && self.label_ahead() {
+            let next = self.cur.peek();
+            if next == b':' || next == b'=' || next <= b' ' && matches!(self.cur.peek_at(1), b' ' | b'\t' | b':' | b'=' | b'/') && self.label_ahead() {
                 return self.label_or_assignment(start, end);
             }
             if byte == b'.' {

@@ -16,6 +16,12 @@ impl Assembler<'_> {
     pub(crate) fn att_operands(&mut self) -> Result<(), Failed> {
         loop {
             self.cur.space();
+            if self.cur.peek() == b'%' && self.insn.count < 5 && self.plain_register() {
+                if self.cur.eat(b',') {
+                    continue;
+                }
+                return self.operands_end();
+            }
             if self.cur.peek() == b'{' && self.rounding_decorator()? {
                 self.cur.space();
                 if self.cur.eat(b',') {
@@ -36,6 +42,26 @@ impl Assembler<'_> {
                 return self.operands_end();
             }
         }
+    }
+
+    /// A register with nothing behind it, the commonest operand; otherwise the cursor stays.
+    #[inline]
+    fn plain_register(&mut self) -> bool {
+        let start = self.cur.pos;
+        self.cur.pos += 1;
+        if let Some(register) = registers::by_key(self.cur.register_key()) {
+            let plain = matches!(register.family, Family::General | Family::Vector);
+            if plain && register.exists(self.mode) && matches!(self.cur.peek(), b',' | b'\n' | b';') {
+                let operand = &mut self.insn.ops[self.insn.count & 7];
+                *operand = register.operand;
+                operand.start = start as u32;
+                operand.end = self.cur.pos as u32;
+                self.insn.count += 1;
+                return true;
+            }
+        }
+        self.cur.pos = start;
+        false
     }
 
     #[inline]

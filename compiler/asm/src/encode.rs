@@ -68,67 +68,76 @@ fn rep_is_harmless(form: &Form) -> bool {
     form.map == 0 && matches!(form.opcode, 0x90 | 0xc2 | 0xc3) && form.flags & Form::MODRM == 0 || form.map == 1 && matches!(form.opcode, 0xa6 | 0xa7)
 }
 
+/// What [`crate::form::Roles::other`] stands for.
+#[derive(Clone, Copy, Default)]
+struct Other {
+    is4: u8,
+    has_is4: bool,
+    moffs: Option<usize>,
+    string_segment: u8,
+    string_address: u8,
+    /// Operand and bytes.
+    second_immediate: Option<(u8, u8)>,
+}
+
 impl Assembler<'_> {
-    /// Writes the instruction with the chosen form.
-    pub(crate) fn encode(&mut self, form: &'static Form) -> Result<(), Failed> {
-        let count = self.insn.count;
-        let long = self.long();
-        let mut reg: u8 = 0;
-        let mut rm: u8 = 0;
-        let mut rm_memory: Option<usize> = None;
-        let mut vvvv: u8 = 0;
-        let mut opcode_low: u8 = 0;
-        let mut is4: u8 = 0;
-        let mut has_is4 = false;
-        let mut rex_flags: u8 = 0;
-        let mut immediates = 0usize;
-        let mut moffs: Option<usize> = None;
-        let mut string_segment = 0u8;
-        let mut string_address = 0u8;
-        for i in 0..count {
+    /// The operands that are in none of the usual places.
+    #[cold]
+    fn other_roles(&mut self, form: &'static Form) -> Result<Other, Failed> {
+        let mut other = Other::default();
+        for i in 0..self.insn.count {
             let op = &self.insn.ops[i];
-            rex_flags |= op.reg_flags;
             match KINDS[form.ops[i] as usize].slot {
-                Slot::Reg => reg = op.reg,
-                Slot::Rm => {
-                    if op.is_memory() {
-                        rm_memory = Some(i);
-                    } else {
-                        rm = op.reg;
-                    }
-                }
-                Slot::RegRm => {
-                    reg = op.reg;
-                    rm = op.reg;
-                }
-                Slot::Vvvv => vvvv = op.reg,
-                Slot::Opcode => opcode_low = op.reg,
                 Slot::Is4 => {
-                    is4 |= op.reg << 4;
-                    has_is4 = true;
+                    other.is4 |= op.reg << 4;
+                    other.has_is4 = true;
                 }
                 Slot::Imm4 => {
-                    is4 |= op.value as u8 & 15;
-                    has_is4 = true;
+                    other.is4 |= op.value as u8 & 15;
+                    other.has_is4 = true;
                 }
-                Slot::Imm(_) => immediates += 1,
-                Slot::Moffs => moffs = Some(i),
+                Slot::Imm(width) if i != form.roles.immediate as usize => other.second_immediate = Some((i as u8, width)),
+                Slot::Moffs => other.moffs = Some(i),
                 Slot::StringSource => {
-                    string_segment = op.seg;
-                    string_address = op.addr;
+                    if other.string_address != 0 && other.string_address != op.addr {
+                        return self.string_address_mismatch();
+                    }
+                    other.string_segment = op.seg;
+                    other.string_address = op.addr;
                 }
                 Slot::StringDest => {
                     if op.seg > 1 {
                         return self.string_destination_segment(i);
                     }
-                    if string_address != 0 && string_address != op.addr {
+                    if other.string_address != 0 && other.string_address != op.addr {
                         return self.string_address_mismatch();
                     }
-                    string_address = op.addr;
+                    other.string_address = op.addr;
                 }
-                Slot::Implied | Slot::Rel(_) => {}
+                _ => {}
             }
         }
+        Ok(other)
+    }
+
+    /// Writes the instruction with the chosen form.
+    pub(crate) fn encode(&mut self, form: &'static Form) -> Result<(), Failed> {
+        let count = self.insn.count;
+        let long = self.long();
+        let roles = form.roles;
+        let ops = &self.insn.ops;
+        let mut reg = ops[roles.reg as usize & 7].reg;
+        let rm_operand = &ops[roles.rm as usize & 7];
+        let mut rm = rm_operand.reg;
+        let rm_memory = rm_operand.is_memory().then_some(roles.rm as usize);
+        let vvvv = ops[roles.vvvv as usize & 7].reg;
+        let opcode_low = ops[roles.low as usize & 7].reg;
+        let rex_flags = ops[..count].iter().fold(0, |flags, op| flags | op.reg_flags);
+        let mut other = Other::default();
+        if roles.other {
+            other = self.other_roles(form)?;
+        }
+        let Other { is4, has_is4, moffs, string_segment, string_address, second_immediate } = other;
         if form.group != 0xff {
             reg = form.group;
         }
@@ -376,26 +385,26 @@ impl Assembler<'_> {
         if has_is4 {
             buffer.push(is4);
         }
-        if immediates != 0 {
-            for i in 0..count {
-                if let Slot::Imm(width) = KINDS[form.ops[i] as usize].slot {
-                    let op = &self.insn.ops[i];
-                    if op.expr != 0 {
-                        fields[field_count.min(2)] =
-                            Field { at: buffer.len as u8, width, pc_relative: false, signed: form.osz == 64 && width == 4, operand: i as u8 };
-                        field_count += 1;
-                    }
-                    buffer.value(op.value, width as usize);
-                    if width < 8 && loses_bits(op.value, width) {
-                        let op = *op;
-                        self.shortened(&op, width);
-                    }
-                }
+        let mut immediate = (roles.immediate, roles.immediate_width);
+        while immediate.1 != 0 {
+            let (i, width) = immediate;
+            let op = self.insn.ops[i as usize & 7];
+            if op.expr != 0 {
+                fields[field_count.min(2)] =
+                    Field { at: buffer.len as u8, width, pc_relative: false, signed: form.osz == 64 && width == 4, operand: i };
+                field_count += 1;
             }
+            buffer.value(op.value, width as usize);
+            if width < 8 && loses_bits(op.value, width) {
+                self.shortened(&op, width);
+            }
+            immediate = if Some(i) == second_immediate.map(|(second, _)| second) { (0, 0) } else { second_immediate.unwrap_or((0, 0)) };
         }
         let offset = self.out.len();
         let len = buffer.len.min(32);
-        self.out.extend_from_slice(&buffer.bytes[..len]);
+        // A copy of fixed length is a few moves.
+        self.out.extend_from_slice(&buffer.bytes);
+        self.out.truncate(offset + len);
         for field in &fields[..field_count.min(3)] {
             self.field(offset, len, field);
         }
@@ -618,14 +627,14 @@ impl Assembler<'_> {
     }
 
     #[cold]
-    fn string_destination_segment(&mut self, i: usize) -> Result<(), Failed> {
+    fn string_destination_segment<T>(&mut self, i: usize) -> Result<T, Failed> {
         let span = self.insn.ops[i].span();
         self.report(Diagnostic::error(ErrorKind::Addressing, span, "the destination of a string instruction is in %es").label("only %es"));
         Err(Failed)
     }
 
     #[cold]
-    fn string_address_mismatch(&mut self) -> Result<(), Failed> {
+    fn string_address_mismatch<T>(&mut self) -> Result<T, Failed> {
         let span = self.statement_span();
         self.report(Diagnostic::error(ErrorKind::Addressing, span, "both addresses of a string instruction must have the same width"));
         Err(Failed)

@@ -264,7 +264,7 @@ impl Assembler<'_> {
     pub(crate) fn no_match(&mut self, name: &'static Name, list: &'static List) -> Result<(), Failed> {
         let text = name.text();
         let count = self.insn.count - usize::from(name.immediate >= 0);
-        let forms: Vec<&'static Form> = list.forms().iter().map(|&candidate| crate::matcher::form(candidate)).collect();
+        let forms: Vec<&'static Form> = list.forms().iter().map(|&candidate| candidate.form()).collect();
         let implied = usize::from(name.immediate >= 0);
         let same_count: Vec<&&Form> = forms.iter().filter(|form| form.ops.iter().take_while(|&&op| op != 0).count() == count + implied).collect();
         let mut texts: Vec<String> = Vec::new();

@@ -52,6 +52,59 @@ pub(crate) struct Form {
     pub(crate) code: u16,
     /// See the constants.
     pub(crate) flags: u32,
+    /// Where the operands go.
+    pub(crate) roles: Roles,
+}
+
+/// Number of the operand for each part of an instruction; [`Roles::NONE`] if there is none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Roles {
+    /// ModRM.reg.
+    pub(crate) reg: u8,
+    /// ModRM.rm.
+    pub(crate) rm: u8,
+    /// VEX.vvvv.
+    pub(crate) vvvv: u8,
+    /// Low bits of the opcode.
+    pub(crate) low: u8,
+    /// The first immediate, and its bytes.
+    pub(crate) immediate: u8,
+    pub(crate) immediate_width: u8,
+    /// There is something else: a second immediate, a register in an immediate, a bare address, a string operand.
+    pub(crate) other: bool,
+}
+
+impl Roles {
+    /// An operand that is always empty.
+    pub(crate) const NONE: u8 = 5;
+
+    /// The roles of operands of these kinds.
+    pub(crate) const fn new(ops: &[u8; 5]) -> Self {
+        use super::kinds::{ALL, Slot};
+        let none = Self::NONE;
+        let mut roles = Roles { reg: none, rm: none, vvvv: none, low: none, immediate: none, immediate_width: 0, other: false };
+        let mut i = 0;
+        while i < 5 {
+            match ALL[ops[i] as usize].slot {
+                Slot::Implied | Slot::Rel(_) => {}
+                Slot::Reg => roles.reg = i as u8,
+                Slot::Rm => roles.rm = i as u8,
+                Slot::RegRm => {
+                    roles.reg = i as u8;
+                    roles.rm = i as u8;
+                }
+                Slot::Vvvv => roles.vvvv = i as u8,
+                Slot::Opcode => roles.low = i as u8,
+                Slot::Imm(width) if roles.immediate == none => {
+                    roles.immediate = i as u8;
+                    roles.immediate_width = width;
+                }
+                _ => roles.other = true,
+            }
+            i += 1;
+        }
+        roles
+    }
 }
 
 impl Form {

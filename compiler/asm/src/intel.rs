@@ -68,9 +68,8 @@ impl Assembler<'_> {
                 return Err(Failed);
             }
             let far = self.intel_operand()?;
-            if let Some(offset) = far {
-                self.insn.ops[self.insn.count] = offset;
-                self.insn.count += 1;
+            if let Some(selector) = far {
+                self.push_operand(selector);
             }
             self.cur.space();
             // `zmm1{rn-sae}`: the decorator stuck to the last register.
@@ -165,7 +164,7 @@ impl Assembler<'_> {
     }
 
     fn push_operand(&mut self, operand: Operand) {
-        if self.insn.count < 6 {
+        if self.insn.count < 5 {
             self.insn.ops[self.insn.count] = operand;
             self.insn.count += 1;
         }

@@ -106,7 +106,10 @@ pub(crate) const IMM16_AS_32: u8 = 129;
 pub(crate) const IMP_RBX: u8 = 130;
 
 /// All kinds, by number.
-pub(crate) static KINDS: [Kind; 131] = {
+pub(crate) static KINDS: [Kind; 131] = ALL;
+
+/// [`KINDS`], for the tables that are computed at compile time.
+pub(crate) const ALL: [Kind; 131] = {
     use Slot::*;
     [
         k(0, Implied),               // 0 none

@@ -9,7 +9,9 @@ pub(crate) const WORD: u8 = 8;
 /// Newline, `;`.
 pub(crate) const END: u8 = 16;
 
-pub(crate) static CLASS: [u8; 256] = {
+pub(crate) static CLASS: [u8; 256] = CLASS_TABLE;
+
+const CLASS_TABLE: [u8; 256] = {
     let mut table = [0u8; 256];
     let mut i = 0;
     while i < 256 {
@@ -27,6 +29,19 @@ pub(crate) static CLASS: [u8; 256] = {
         } else {
             0
         };
+        i += 1;
+    }
+    table
+};
+
+/// The characters of words in lower case; 0 for all others.
+pub(crate) static LOWER: [u8; 256] = {
+    let mut table = [0u8; 256];
+    let mut i = 0;
+    while i < 256 {
+        if CLASS_TABLE[i] & WORD != 0 {
+            table[i] = (i as u8).to_ascii_lowercase();
+        }
         i += 1;
     }
     table
@@ -54,6 +69,16 @@ impl<'t> Cursor<'t> {
     /// Skips blanks and `/* */`.
     #[inline]
     pub(crate) fn space(&mut self) {
+        // Most places have no blank, some have one.
+        let byte = self.peek();
+        if byte > b' ' && byte != b'/' {
+            return;
+        }
+        self.blanks();
+    }
+
+    #[inline(never)]
+    fn blanks(&mut self) {
         while CLASS[self.peek() as usize] & SPACE != 0 {
             self.pos += 1;
         }
@@ -131,35 +156,34 @@ impl<'t> Cursor<'t> {
     /// behind it, too).
     #[inline]
     pub(crate) fn word_key(&mut self) -> Option<[u64; 3]> {
-        let mut key = [0u64; 3];
-        let mut n = 0usize;
-        let mut word = 0u64;
-        loop {
-            let byte = self.peek();
-            let class = CLASS[byte as usize];
-            if class & WORD == 0 {
+        let first = self.key_word();
+        if first >> 56 == 0 {
+            return Some([first, 0, 0]);
+        }
+        let second = self.key_word();
+        let third = if second >> 56 == 0 { 0 } else { self.key_word() };
+        if CLASS[self.peek() as usize] & WORD != 0 {
+            self.word();
+            return None;
+        }
+        Some([first, second, third])
+    }
+
+    /// Up to eight lower-case bytes of a word, moved behind them.
+    #[inline]
+    fn key_word(&mut self) -> u64 {
+        let mut key = 0u64;
+        let mut shift = 0;
+        while shift < 64 {
+            let lower = LOWER[self.peek() as usize];
+            if lower == 0 {
                 break;
             }
-            let lower = if class & ALPHA != 0 { byte | 0x20 } else { byte };
-            word |= u64::from(lower) << (n % 8 * 8);
-            n += 1;
+            key |= u64::from(lower) << shift;
+            shift += 8;
             self.pos += 1;
-            if n % 8 == 0 {
-                if n > 24 {
-                    self.word();
-                    return None;
-                }
-                key[n / 8 - 1] = word;
-                word = 0;
-            }
         }
-        if n % 8 != 0 {
-            if n > 24 {
-                return None;
-            }
-            key[n / 8] = word;
-        }
-        Some(key)
+        key
     }
 
     /// Up to eight lower-case bytes of a register name, moved behind it.
@@ -168,15 +192,15 @@ impl<'t> Cursor<'t> {
         let mut key = 0u64;
         let mut shift = 0;
         loop {
-            let byte = self.peek();
-            if CLASS[byte as usize] & (ALPHA | DIGIT) == 0 {
+            let lower = LOWER[self.peek() as usize];
+            if lower <= b'.' || lower == b'_' || lower >= 0x80 {
                 return key;
             }
             if shift == 64 {
                 self.word();
                 return u64::MAX;
             }
-            key |= u64::from(byte | 0x20) << shift;
+            key |= u64::from(lower) << shift;
             shift += 8;
             self.pos += 1;
         }

@@ -4,42 +4,70 @@ use crate::assembler::{Assembler, Instruction};
 use crate::diagnostic::{Diagnostic, ErrorKind};
 use crate::expression::Failed;
 use crate::form::{Encoding, Form};
-use crate::kinds::{self, KINDS, Slot};
+use crate::kinds::{self, Classes, KINDS, Slot};
 use crate::operand::{NO_REG, Operand};
 use crate::prefixes::hint;
-use crate::table::{FORMS, List, Name};
+use crate::table::{Candidate, List, Name};
 use crate::{Mode, Syntax};
 
-/// Set in a candidate number when another candidate of the list takes the same text in another size.
-const CONFUSABLE: u16 = 0x8000;
+/// log2 of the number of remembered matches.
+const CACHE_BITS: u32 = 8;
 
-/// The form behind a candidate number.
-pub(crate) fn form(candidate: u16) -> &'static Form {
-    &FORMS[(candidate & !CONFUSABLE) as usize]
+/// A match and what it depended on.
+#[derive(Clone, Copy)]
+pub(crate) struct Remembered {
+    tag: u64,
+    classes: [Classes; 3],
+    found: Candidate,
 }
+
+/// An empty memory. No instruction has an operand without classes, so nothing matches it.
+pub(crate) fn no_memory() -> Box<[Remembered]> {
+    vec![Remembered { tag: u64::MAX, classes: [0; 3], found: Candidate(0) }; 1 << CACHE_BITS].into_boxed_slice()
+}
+
+/// [`KINDS`]' classes alone, for every value of a byte.
+static CLASSES: [Classes; 256] = {
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < KINDS.len() {
+        table[i] = KINDS[i].classes;
+        i += 1;
+    }
+    table
+};
 
 /// Whether the classes of the operands fit.
 #[inline]
-fn classes_fit(form: &Form, ops: &[Operand; 6], count: usize) -> bool {
-    for i in 0..count {
-        if KINDS[form.ops[i] as usize].classes & ops[i].classes == 0 {
+fn classes_fit(candidate: Candidate, classes: &[Classes; 5], count: usize) -> bool {
+    if candidate.count() != count {
+        return false;
+    }
+    for (i, class) in classes.iter().enumerate().take(count) {
+        if CLASSES[candidate.kind(i) as usize] & class == 0 {
             return false;
         }
     }
-    count == 5 || form.ops[count] == 0
+    true
 }
 
 impl Instruction {
+    /// The operands' classes side by side.
+    #[inline]
+    fn classes(&self) -> [Classes; 5] {
+        [self.ops[0].classes, self.ops[1].classes, self.ops[2].classes, self.ops[3].classes, self.ops[4].classes]
+    }
+
     /// Whether everything fits that is not an operand class.
     #[inline]
-    fn extras_fit(&self, form: &Form, high: bool) -> bool {
-        if form.enc != Encoding::Evex && high {
+    fn extras_fit(&self, candidate: Candidate, high: bool) -> bool {
+        if high && !candidate.is_evex() {
             return false;
         }
-        if form.flags & (Form::WANT_VEX | Form::NEED_MASK) == 0 && !self.decorated && self.hints == 0 {
+        if !candidate.is_conditional() && !self.decorated && self.hints == 0 {
             return true;
         }
-        self.decorators_fit(form)
+        self.decorators_fit(candidate.form())
     }
 
     fn decorators_fit(&self, form: &Form) -> bool {
@@ -92,10 +120,7 @@ impl Instruction {
     fn high_register(&self) -> bool {
         let mut bits = 0;
         for op in &self.ops[..self.count] {
-            bits |= op.reg;
-            if op.index != NO_REG {
-                bits |= op.index;
-            }
+            bits |= op.reg | op.index;
         }
         bits & 16 != 0
     }
@@ -135,13 +160,13 @@ impl Assembler<'_> {
                 }
             }
         }
-        match self.find(list) {
+        match self.find_cached(list_index) {
             Some(found) => {
-                if self.insn.count == 0 && form(found).opcode == 0xde && form(found).map == 0 {
+                if self.insn.count == 0 && found.form().opcode == 0xde && found.form().map == 0 {
                     self.warn_translated(name);
                 }
-                let chosen = if found & CONFUSABLE != 0 { self.settle_size(name, list, found)? } else { found };
-                self.encode(form(chosen))
+                let chosen = if found.is_confusable() { self.settle_size(name, list, found)? } else { found };
+                self.encode(chosen.form())
             }
             None => self.no_match(name, list),
         }
@@ -221,16 +246,42 @@ impl Assembler<'_> {
         }
     }
 
-    /// The first candidate that fits.
+    /// [`Assembler::find`] with a memory: real text asks for the same shapes over and over.
     #[inline]
-    pub(crate) fn find(&self, list: &List) -> Option<u16> {
+    fn find_cached(&mut self, list_index: u16) -> Option<Candidate> {
+        let insn = &self.insn;
+        let count = insn.count;
+        if insn.decorated || insn.hints != 0 || count == 0 || count > 3 {
+            return self.find(List::at(list_index));
+        }
+        let classes = [
+            insn.ops[0].classes,
+            if count > 1 { insn.ops[1].classes } else { 0 },
+            if count > 2 { insn.ops[2].classes } else { 0 },
+        ];
+        // The register numbers matter where they choose between VEX and EVEX or turn the direction: bits 3 and 4.
+        let numbers = insn.ops[..count].iter().fold(0u64, |bits, op| bits << 3 | u64::from((op.reg | op.index) >> 3 & 7));
+        let tag = u64::from(list_index) | numbers << 16;
+        let mixed = (classes[0] ^ classes[1].rotate_left(21) ^ classes[2].rotate_left(42) ^ tag.rotate_left(7)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let slot = (mixed >> (64 - CACHE_BITS)) as usize & ((1 << CACHE_BITS) - 1);
+        let cached = &self.cache[slot];
+        if cached.tag == tag && cached.classes == classes {
+            return Some(cached.found);
+        }
+        let found = self.find(List::at(list_index))?;
+        self.cache[slot] = Remembered { tag, classes, found };
+        Some(found)
+    }
+
+    /// The first candidate that fits.
+    pub(crate) fn find(&self, list: &List) -> Option<Candidate> {
         let insn = &self.insn;
         let high = insn.high_register();
-        let found = list.forms().iter().copied().find(|&candidate| {
-            let form = form(candidate);
-            classes_fit(form, &insn.ops, insn.count) && insn.extras_fit(form, high)
-        })?;
-        let chosen = form(found);
+        let classes = insn.classes();
+        let count = insn.count;
+        let found =
+            list.forms().iter().copied().find(|&candidate| classes_fit(candidate, &classes, count) && insn.extras_fit(candidate, high))?;
+        let chosen = found.form();
         if insn.hints & hint::SWAP != 0 {
             let load = KINDS[chosen.ops[0] as usize].slot == Slot::Reg;
             return Some(self.other_direction(list, found, !load));
@@ -260,13 +311,14 @@ impl Assembler<'_> {
     }
 
     /// The candidate that differs from `found` only in which register operand is in ModRM.reg.
-    fn other_direction(&self, list: &List, found: u16, load: bool) -> u16 {
+    fn other_direction(&self, list: &List, found: Candidate, load: bool) -> Candidate {
         let insn = &self.insn;
         if insn.ops[..insn.count].iter().any(Operand::is_memory) {
             return found;
         }
         let want = if load { Slot::Reg } else { Slot::Rm };
-        let first = form(found);
+        let first = found.form();
+        let classes = insn.classes();
         if KINDS[first.ops[0] as usize].slot == want || !matches!(KINDS[first.ops[0] as usize].slot, Slot::Reg | Slot::Rm) {
             return found;
         }
@@ -275,28 +327,28 @@ impl Assembler<'_> {
             .iter()
             .copied()
             .find(|&candidate| {
-                let other = form(candidate);
+                let other = candidate.form();
                 other.enc == first.enc
                     && other.ll == first.ll
                     && KINDS[other.ops[0] as usize].slot == want
                     && other.ops[..insn.count].iter().any(|&op| matches!(KINDS[op as usize].slot, Slot::Reg))
-                    && classes_fit(other, &insn.ops, insn.count)
-                    && insn.extras_fit(other, high)
+                    && classes_fit(candidate, &classes, insn.count)
+                    && insn.extras_fit(candidate, high)
             })
             .unwrap_or(found)
     }
 
     /// A candidate of several sizes fits: takes the default with a warning, or reports that the size is open.
-    fn settle_size(&mut self, name: &'static Name, list: &'static List, found: u16) -> Result<u16, Failed> {
+    fn settle_size(&mut self, name: &'static Name, list: &'static List, found: Candidate) -> Result<Candidate, Failed> {
         let insn = &self.insn;
         if !insn.ops[..insn.count].iter().any(|op| op.is_memory() && op.size == 0) {
             return Ok(found);
         }
         let high = insn.high_register();
-        let size = form(found).mem;
+        let size = found.form().mem;
+        let classes = insn.classes();
         let open = list.forms().iter().any(|&candidate| {
-            let other = form(candidate);
-            other.mem != size && classes_fit(other, &insn.ops, insn.count) && insn.extras_fit(other, high)
+            candidate.form().mem != size && classes_fit(candidate, &classes, insn.count) && insn.extras_fit(candidate, high)
         });
         if !open {
             return Ok(found);
@@ -307,7 +359,7 @@ impl Assembler<'_> {
                 if !crate::explain::silent_default(name) {
                     self.report(crate::explain::default_size(&name.text(), self.mode, span));
                 }
-                return Ok(found & !CONFUSABLE);
+                return Ok(found.settled());
             }
         }
         let diagnostic = crate::explain::ambiguous_size(name, self.syntax, span);
@@ -323,7 +375,7 @@ impl Assembler<'_> {
         }
         let register = op.classes & kinds::GPR != 0;
         if register || op.is_memory() && (op.flags & Operand::BRACKETS != 0 || op.seg != 0) {
-            let indirect = list.forms().iter().any(|&candidate| KINDS[form(candidate).ops[0] as usize].classes & kinds::GPR != 0);
+            let indirect = list.forms().iter().any(|&candidate| CLASSES[candidate.kind(0) as usize] & kinds::GPR != 0);
             if self.syntax == Syntax::Att && indirect {
                 let span = op.span();
                 let text = self.str(span.start, span.end).to_string();
@@ -347,7 +399,7 @@ impl Assembler<'_> {
         let mut short = None;
         let mut near = None;
         for &candidate in list.forms() {
-            let form = form(candidate);
+            let form = candidate.form();
             match KINDS[form.ops[0] as usize].slot {
                 Slot::Rel(1) if form.ops[1] == 0 => short = short.or(Some(form)),
                 Slot::Rel(_) if form.ops[1] == 0 => near = near.or(Some(form)),

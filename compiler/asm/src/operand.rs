@@ -3,9 +3,9 @@
 use crate::kinds::Classes;
 
 /// No register in a memory operand's base or index.
-pub(crate) const NO_REG: u8 = 0xff;
+pub(crate) const NO_REG: u8 = 0x60;
 /// The instruction pointer as base.
-pub(crate) const IP_REG: u8 = 0xfe;
+pub(crate) const IP_REG: u8 = 0x40;
 
 /// A parsed operand. Memory and immediates share `value` and `expr`.
 #[derive(Clone, Copy, Debug)]

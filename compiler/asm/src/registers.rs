@@ -2,6 +2,7 @@
 
 use crate::Mode;
 use crate::kinds::{self, Classes};
+use crate::operand::Operand;
 
 /// What a register is beside its operand class.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,7 +17,7 @@ pub(crate) enum Family {
     Other,
 }
 
-/// One register.
+/// One register. The fields that an operand needs are also there as an operand, ready to be copied.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Register {
     /// Its operand classes: the general one and, for some, the one of its own.
@@ -28,6 +29,8 @@ pub(crate) struct Register {
     pub(crate) family: Family,
     /// Bit 0: needs 64-bit mode; bit 1: spl, bpl, sil, dil need a REX prefix; bit 2: ah, ch, dh, bh exclude one.
     pub(crate) flags: u8,
+    /// The register as an operand without a place in the text.
+    pub(crate) operand: Operand,
 }
 
 impl Register {
@@ -68,7 +71,8 @@ const fn hash(key: Key) -> usize {
 }
 
 const fn reg(classes: Classes, number: u8, bits: u8, family: Family, flags: u8) -> Register {
-    Register { classes, number, bits, family, flags }
+    let operand = Operand { classes, reg: number, reg_flags: flags, bits, ..Operand::EMPTY };
+    Register { classes, number, bits, family, flags, operand }
 }
 
 const fn add(table: &mut Table, key: Key, register: Register) {

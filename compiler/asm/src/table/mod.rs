@@ -6,8 +6,55 @@ mod names;
 pub(crate) use forms::FORMS;
 pub(crate) use names::NAMES;
 
-use crate::form::{Encoding, Form};
+use crate::form::{Encoding, Form, Roles};
 use names::{HASH_BITS, LISTS, POOL, SLOTS};
+
+/// A form in a list, see `Candidate`'s functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate(pub(crate) u64);
+
+impl Candidate {
+    /// The form.
+    #[inline]
+    pub(crate) fn form(self) -> &'static Form {
+        &FORMS[(self.0 & 0x7fff) as usize]
+    }
+
+    /// Another candidate of the list takes the same text in another size.
+    #[inline]
+    pub(crate) fn is_confusable(self) -> bool {
+        self.0 & 0x8000 != 0
+    }
+
+    /// The same without that mark.
+    pub(crate) fn settled(self) -> Self {
+        Self(self.0 & !0x8000)
+    }
+
+    /// Kind of operand `i`.
+    #[inline]
+    pub(crate) fn kind(self, i: usize) -> u8 {
+        (self.0 >> (16 + 8 * i)) as u8
+    }
+
+    /// Number of operands.
+    #[inline]
+    pub(crate) fn count(self) -> usize {
+        (self.0 >> 56) as usize & 7
+    }
+
+    /// Has an EVEX prefix.
+    #[inline]
+    pub(crate) fn is_evex(self) -> bool {
+        self.0 >> 59 & 1 != 0
+    }
+
+    /// Needs a mask or a pseudo-prefix.
+    #[inline]
+    pub(crate) fn is_conditional(self) -> bool {
+        self.0 >> 60 & 1 != 0
+    }
+}
 
 /// The candidates of one name in one syntax and mode, in the order in which they are tried.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +90,7 @@ impl List {
 
     /// The form numbers.
     #[inline]
-    pub(crate) fn forms(&self) -> &'static [u16] {
+    pub(crate) fn forms(&self) -> &'static [Candidate] {
         &POOL[self.start as usize..self.start as usize + self.len as usize]
     }
 }
@@ -127,6 +174,7 @@ const fn f(head: u64, ops: [u8; 5], mem: u16, code: u16, flags: u32) -> Form {
         mem,
         code,
         flags,
+        roles: Roles::new(&ops),
     }
 }
 
