@@ -35,6 +35,22 @@ pub struct Site {
     pub kind: u8,
 }
 
+impl Site {
+    /// The anchor: address of the site, or for a stub kind of the end of its stub. Only of a record where the linker put it.
+    ///
+    /// ```
+    /// # fn show(set: &pvc_runtime::Set) {
+    /// for site in set.sites() {
+    ///     let (op, len) = (site.op, site.len);
+    ///     println!("{} at {:#x}, {len} bytes", set.op_name(op), site.anchor());
+    /// }
+    /// # }
+    /// ```
+    pub fn anchor(&self) -> usize {
+        (&raw const self.disp).addr().wrapping_add_signed(self.disp as isize)
+    }
+}
+
 /// [`Kind::operand`]: nothing follows the opcode; the original bytes come from the op.
 pub const OPERAND_NONE: u8 = 0;
 /// [`Kind::operand`]: rel32 to [`Op::trampoline`].

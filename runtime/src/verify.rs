@@ -22,7 +22,7 @@ pub(crate) struct Place {
 
 /// Where a record's site is. `site` must be the record in its section: its address counts.
 pub(crate) fn locate(class: &Class<'_>, site: &Site) -> Place {
-    let anchor = (&raw const site.disp).addr().wrapping_add_signed(site.disp as isize);
+    let anchor = site.anchor();
     if !class.has_stub() {
         return Place { site: anchor, stub: 0, stub_call: 0 };
     }

@@ -1,0 +1,112 @@
+//! rustc, clippy and the linkers, with the generated Rust and the runtime ready for them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{LazyLock, Mutex};
+
+/// The repository.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("rust").join(path)
+}
+
+/// Scratch directory of this run; removed at its end by [`clean`].
+static SCRATCH: LazyLock<PathBuf> =
+    LazyLock::new(|| tempfile::Builder::new().prefix("pvc-rust").tempdir().expect("a scratch directory").keep());
+
+/// Removes the scratch directory.
+pub(crate) fn clean() {
+    let _ = std::fs::remove_dir_all(&*SCRATCH);
+}
+
+pub(crate) fn scratch(name: &str) -> PathBuf {
+    SCRATCH.join(name)
+}
+
+/// Compiles a patch set to Rust.
+pub(crate) fn generate(source: &Path) -> Result<String, String> {
+    let compilation = pvc::compile(&source.to_string_lossy(), &pvc::source::DiskLoader);
+    match &compilation.checked {
+        Some(checked) => Ok(pvc::emit::Kind::Rust.render(checked, &compilation.sources)),
+        None => Err(format!("{} does not compile: {:?}", source.display(), compilation.diagnostics)),
+    }
+}
+
+/// A directory with `shapes.rs` in it, made from `shapes.pv`.
+pub(crate) fn shapes() -> Result<PathBuf, String> {
+    static DIRECTORY: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
+        let directory = scratch("generated");
+        std::fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
+        let text = generate(&here("shapes.pv"))?;
+        std::fs::write(directory.join("shapes.rs"), text).map_err(|error| error.to_string())?;
+        Ok(directory)
+    });
+    DIRECTORY.clone()
+}
+
+/// Runs a tool; its complaints are the error. A tool that is not there is an error too.
+pub(crate) fn run(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said: String = String::from_utf8_lossy(&output.stderr).chars().take(4000).collect();
+    Err(format!("{command:?}: {}\n{said}", output.status))
+}
+
+/// The runtime, compiled with these flags.
+pub(crate) fn runtime(flags: &[&str]) -> Result<PathBuf, String> {
+    static BUILT: Mutex<BTreeMap<String, Result<PathBuf, String>>> = Mutex::new(BTreeMap::new());
+    let key = flags.join(" ");
+    let mut built = BUILT.lock().expect("no test panics while it holds this");
+    let next = built.len();
+    let build = || {
+        let directory = scratch(&format!("runtime{next}"));
+        std::fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
+        let rlib = directory.join("libpvc_runtime.rlib");
+        let mut rustc = Command::new("rustc");
+        rustc
+            .args(["--edition", "2024", "--crate-type", "rlib", "--crate-name", "pvc_runtime"])
+            .args(["--cfg", "feature=\"user\""])
+            .args(flags)
+            .arg(root().join("runtime/src/lib.rs"))
+            .arg("-o")
+            .arg(&rlib);
+        run(&mut rustc).map(|_| rlib)
+    };
+    built.entry(key).or_insert_with(build).clone()
+}
+
+/// How a program is compiled and linked.
+pub(crate) struct Config {
+    /// Its name in the names of the tests.
+    pub(crate) name: &'static str,
+    /// Flags for the program and the runtime.
+    pub(crate) codegen: &'static [&'static str],
+    /// Flags for the program alone.
+    pub(crate) link: &'static [&'static str],
+    /// Edition of the program.
+    pub(crate) edition: &'static str,
+}
+
+/// Compiles a program of `programs/` against the generated `shapes.rs` in `directory`.
+pub(crate) fn compile(program: &str, config: &Config, directory: &Path) -> Result<PathBuf, String> {
+    let runtime = runtime(config.codegen)?;
+    let executable = scratch(&format!("{program}-{}-{}", config.name, directory.display().to_string().len()));
+    let mut rustc = Command::new("rustc");
+    rustc
+        .env("PV_OUT", directory)
+        .args(["--edition", config.edition, "-D", "warnings"])
+        .args(config.codegen)
+        .args(config.link)
+        .arg(format!("--extern=pvc_runtime={}", runtime.display()))
+        .arg(here(&format!("programs/{program}.rs")))
+        .arg("-o")
+        .arg(&executable);
+    run(&mut rustc)?;
+    Ok(executable)
+}
