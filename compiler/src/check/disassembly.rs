@@ -7,7 +7,7 @@ use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Instruction, Op
 
 /// The code as one line, instructions joined by `; `; bytes that control never reaches as `.byte`.
 pub(super) fn line(code: &Code, graph: &Graph) -> String {
-    let mut formatter = formatter(Some(Symbols::new(code, graph)));
+    let mut formatter = None;
     let mut parts = Vec::new();
     let mut at = 0;
     for node in graph.nodes.values() {
@@ -16,9 +16,14 @@ pub(super) fn line(code: &Code, graph: &Graph) -> String {
             continue;
         }
         parts.extend(data(&code.bytes[at as usize..node.offset() as usize]));
-        let mut text = String::new();
-        formatter.format(&node.instruction, &mut text);
-        parts.push(text);
+        let plain = if code.fixups.is_empty() { super::plain::text(&node.instruction) } else { None };
+        parts.push(plain.unwrap_or_else(|| {
+            let mut text = String::new();
+            formatter
+                .get_or_insert_with(|| self::formatter(Some(Symbols::new(code, graph))))
+                .format(&node.instruction, &mut text);
+            text
+        }));
         at = node.end();
     }
     parts.extend(code.bytes.get(at as usize..).and_then(data));
@@ -48,7 +53,7 @@ pub(super) fn instruction(instruction: &Instruction) -> String {
     text
 }
 
-fn formatter(symbols: Option<Symbols>) -> GasFormatter {
+pub(super) fn formatter(symbols: Option<Symbols>) -> GasFormatter {
     let resolver = symbols.filter(|symbols| !symbols.0.is_empty());
     let mut formatter =
         GasFormatter::with_options(resolver.map(|symbols| Box::new(symbols) as Box<dyn SymbolResolver>), None);
@@ -66,7 +71,7 @@ fn data(bytes: &[u8]) -> Option<String> {
 }
 
 /// The operands that stand for symbols: address of the instruction, whether it is the memory operand, text.
-struct Symbols(Vec<(u64, bool, String)>);
+pub(super) struct Symbols(Vec<(u64, bool, String)>);
 
 impl Symbols {
     fn new(code: &Code, graph: &Graph) -> Self {

@@ -15,9 +15,11 @@ mod flow;
 mod live;
 mod modes;
 mod needless;
+mod plain;
 mod reads;
 mod registers;
 mod size;
+mod stack;
 mod state;
 mod summary;
 #[cfg(test)]
@@ -186,6 +188,7 @@ fn check_op(
                     clobbers::check(&check, diagnostics);
                 }
                 reads::check(&check, diagnostics);
+                stack::check(&check, diagnostics);
                 features::check(&check, diagnostics);
             }
             row_checks.push(check);
