@@ -243,6 +243,109 @@ fn refusal_names_the_step() {
     assert_eq!(answers(), [1; 5]);
 }
 
+/// A filter on the system calls of this process: calls `number` whose third argument has all bits of `protection` get
+/// `errno`, or end the process if that is 0.
+fn filter(number: libc::c_long, protection: i32, errno: i32) {
+    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
+    const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let verdict = match errno {
+        0 => libc::SECCOMP_RET_KILL_PROCESS,
+        errno => libc::SECCOMP_RET_ERRNO | errno as u32,
+    };
+    let statement = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
+    let jump = |k, otherwise| libc::sock_filter { code: EQUAL, jt: 0, jf: otherwise, k };
+    // struct seccomp_data: the number at 0, the low half of the third argument at 32.
+    let mut program = [
+        statement(LOAD, 0),
+        jump(number as u32, 4),
+        statement(LOAD, 32),
+        statement(AND, protection as u32),
+        jump(protection as u32, 1),
+        statement(RETURN, verdict),
+        statement(RETURN, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: concerns this process only; the program lives until the call returns.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        let set = libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &program);
+        assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+    }
+}
+
+fn patches_by(way: Way) {
+    let report = patch(FAST).unwrap();
+    assert_eq!((report.way, report.rows), (way, SITES));
+    assert_text_protection();
+    poison();
+    assert_eq!(answers(), [2; 5]);
+    assert_eq!(unpatch().unwrap().way, way);
+    assert_text_protection();
+}
+
+/// Not for a moment: a page that were both would end the process.
+fn never_writable_and_executable() {
+    filter(libc::SYS_mprotect, libc::PROT_WRITE | libc::PROT_EXEC, 0);
+    filter(libc::SYS_mmap, libc::PROT_WRITE | libc::PROT_EXEC, 0);
+    patches_by(Way::Protect);
+}
+
+fn text_that_may_not_become_writable() {
+    filter(libc::SYS_mprotect, libc::PROT_WRITE, libc::EPERM);
+    patches_by(Way::ProcMem);
+}
+
+fn text_that_may_not_become_executable() {
+    filter(libc::SYS_mprotect, libc::PROT_EXEC, libc::EACCES);
+    patches_by(Way::ProcMem);
+}
+
+/// Pages were opened already when the second step fails: they are closed again.
+fn memory_that_cannot_be_populated() {
+    const MADV_POPULATE_WRITE: i32 = 23;
+    filter(libc::SYS_madvise, MADV_POPULATE_WRITE, libc::ENOMEM);
+    patches_by(Way::ProcMem);
+}
+
+/// Kernels before 5.14 do not know how to populate; the stores then do.
+fn an_old_kernel() {
+    const MADV_POPULATE_WRITE: i32 = 23;
+    filter(libc::SYS_madvise, MADV_POPULATE_WRITE, libc::EINVAL);
+    patches_by(Way::Protect);
+}
+
+/// Without /proc there is still the first way.
+fn no_files() {
+    // The third argument of open is the mode, which the patcher leaves 0.
+    filter(libc::SYS_open, 0, libc::EACCES);
+    let report = patch(FAST).unwrap();
+    assert_eq!((report.way, report.rows), (Way::Protect, SITES));
+}
+
+fn sealed_text() {
+    const SYS_MSEAL: libc::c_long = 462;
+    let start = hand::via_call_mem as *const () as usize & !4095;
+    // SAFETY: concerns this process only.
+    let sealed = unsafe { libc::syscall(SYS_MSEAL, start, 4096usize, 0) };
+    assert_eq!(sealed, 0, "this test needs Linux 6.10: {}", std::io::Error::last_os_error());
+    patches_by(Way::ProcMem);
+}
+
+/// Neither way works, the second one only when it comes to the text itself.
+fn a_failing_write_changes_nothing() {
+    let before = hand::text();
+    filter(libc::SYS_mprotect, libc::PROT_EXEC, libc::EACCES);
+    // The probe writes one byte, then comes the one stretch of text: two pages.
+    filter(libc::SYS_pwrite64, 0x2000, libc::EIO);
+    let error = patch(FAST).unwrap_err();
+    assert_eq!((error.status, error.step, error.errno), (Status::Refused, Step::WriteMemory, libc::EIO));
+    assert_eq!(hand::text(), before);
+    assert_text_protection();
+    assert_eq!(answers(), [1; 5]);
+}
+
 /// Signals are held back while text is not executable, and come afterwards.
 fn signals_wait() {
     static SEEN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
@@ -328,6 +431,14 @@ const CASES: &[(&str, fn())] = &[
     ("out_of_reach", out_of_reach),
     ("mdwe_falls_back", mdwe_falls_back),
     ("refusal_names_the_step", refusal_names_the_step),
+    ("never_writable_and_executable", never_writable_and_executable),
+    ("text_that_may_not_become_writable", text_that_may_not_become_writable),
+    ("text_that_may_not_become_executable", text_that_may_not_become_executable),
+    ("memory_that_cannot_be_populated", memory_that_cannot_be_populated),
+    ("an_old_kernel", an_old_kernel),
+    ("no_files", no_files),
+    ("sealed_text", sealed_text),
+    ("a_failing_write_changes_nothing", a_failing_write_changes_nothing),
     ("signals_wait", signals_wait),
     ("a_port_writes_or_refuses", a_port_writes_or_refuses),
 ];
