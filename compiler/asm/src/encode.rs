@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, ErrorKind};
 use crate::expression::Failed;
 use crate::fixups::FixupKind;
 use crate::form::{Encoding, Form};
-use crate::kinds::{KINDS, Slot};
+use crate::kinds::{FAR_OFF16, FAR_SEL, KINDS, Slot};
 use crate::layout::Pending;
 use crate::operand::{IP_REG, NO_REG, Operand};
 use crate::prefixes::{BND, REP, REPNE, SEGMENT_BYTES, XACQUIRE, XRELEASE, hint};
@@ -396,6 +396,11 @@ impl Assembler<'_> {
             }
             buffer.value(op.value, width as usize);
             if width < 8 && loses_bits(op.value, width) {
+                let far = matches!(form.ops[i as usize % 5], FAR_SEL | FAR_OFF16);
+                if far {
+                    self.report(Diagnostic::error(ErrorKind::ImmediateRange, op.span(), "this half of a far pointer has 16 bits"));
+                    return Err(Failed);
+                }
                 self.shortened(&op, width);
             }
             immediate = if Some(i) == second_immediate.map(|(second, _)| second) { (0, 0) } else { second_immediate.unwrap_or((0, 0)) };

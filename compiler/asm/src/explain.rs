@@ -134,7 +134,7 @@ pub fn mnemonics(mode: Mode, syntax: Syntax) -> Vec<String> {
 ///
 /// ```
 /// use pvc_asm::{Mode, Syntax, nearest_mnemonics};
-/// assert_eq!(nearest_mnemonics("pusfh", Mode::Bits64, Syntax::Att, 1), ["pushf"]);
+/// assert_eq!(nearest_mnemonics("psuhf", Mode::Bits64, Syntax::Att, 1), ["pushf"]);
 /// ```
 pub fn nearest_mnemonics(name: &str, mode: Mode, syntax: Syntax, count: usize) -> Vec<String> {
     let all = mnemonics(mode, syntax);

@@ -5,6 +5,7 @@ mod assembler;
 mod att;
 mod diagnostic;
 mod directives;
+mod disassemble;
 mod encode;
 mod explain;
 mod expression;
@@ -15,6 +16,7 @@ mod kinds;
 mod layout;
 mod lexer;
 mod lines;
+mod listing;
 mod matcher;
 mod operand;
 mod prefixes;
@@ -23,9 +25,11 @@ mod symbols;
 mod table;
 
 pub use diagnostic::{Diagnostic, ErrorKind, Fix, Severity};
+pub use disassemble::{Disassembled, disassemble, disassembly, parse_hex};
 pub use explain::{is_mnemonic, mnemonics, nearest_mnemonics};
 pub use fixups::{Fixup, FixupKind};
 pub use lines::{Lines, assemble_lines};
+pub use listing::listing;
 pub use registers::{is_register, register_names};
 
 use std::ops::Range;

@@ -44,6 +44,11 @@ impl<'t> Lines<'t> {
         Ok(&self.assembly.bytes)
     }
 
+    /// Whether the last text had no field left for a linker.
+    pub fn is_complete(&self) -> bool {
+        self.assembly.fixups.is_empty()
+    }
+
     /// The warnings of the last text that was assembled.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.assembler.diagnostics
