@@ -16,6 +16,10 @@ fn the_stack_pointer_is_given_back() {
     let text = words(KERNEL, "op a() {\n clobbers flags\n x86_64 { add $8, %rsp }\n}");
     assert!(text.contains("rsp ends 8 bytes higher than it began"), "{text}");
     passes(KERNEL, "op a() -> ! {\n site jmp.mem\n x86_64 { add $8, %rsp; iretq }\n}");
+    // ... and that are jumped to, not called.
+    fails(KERNEL, "op a() -> ! {\n site call.mem\n x86_64 { iretq }\n}", &["PV0508 iretq"]);
+    fails(KERNEL, "op a() -> ! {\n x86_64 { iretq }\n}", &["PV0508 iretq"]);
+    passes(KERNEL, "op a() -> ! {\n nocall\n x86_64 { iretq }\n}");
 }
 
 #[test]
