@@ -144,7 +144,7 @@ fn arches(context: &mut Context<'_>, words: &[Word]) -> Vec<Arch> {
 
 /// The arches that a word names.
 pub(super) struct Meant {
-    /// Those that it stands for, or most likely does; both if nothing is likely.
+    /// Those that it stands for, or most likely does.
     pub(super) arches: Vec<Arch>,
     /// Whether there is an arch of that name; otherwise it has been reported.
     pub(super) known: bool,
@@ -173,7 +173,7 @@ pub(super) fn arch_names(context: &mut Context<'_>, word: &Word) -> Meant {
         None => found.note("the arches are `x86_64`, `i386`, and `x86` for both"),
     };
     context.report(found);
-    let arches = usual.and_then(known_arch).unwrap_or(Arch::ALL.to_vec());
+    let arches = usual.and_then(known_arch).unwrap_or_default();
     Meant { arches, known: false }
 }
 

@@ -5,7 +5,7 @@
 
 use super::ast::Word;
 use super::braces::unclosed;
-use super::grammar::name as rule_name;
+use super::grammar::{STRING, name as rule_name};
 use super::read::Reader;
 use super::{PvParser, Rule};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
@@ -79,17 +79,18 @@ impl Reader {
             ErrorVariant::CustomError { message } => message,
         };
         let text = &piece[range.start..];
-        let offset = range.start;
-        let (found, len) = found(&text[at..]);
-        let mut message = format!("found {found}");
-        if !expected.is_empty() {
-            message = format!("expected {expected}, found {found}");
-        }
-        let span = self.at(offset + at, offset + at + len);
-        let mut diagnostic = Diagnostic::new(Code::SYNTAX, span, message);
-        if !expected.is_empty() {
-            diagnostic = diagnostic.label(format!("expected {expected}"));
-        }
+        // What is wrong is the next word, not the space before it.
+        let at = at + text[at..].len() - text[at..].trim_start_matches([' ', '\t']).len();
+        let (found_text, len) = found(&text[at..]);
+        let place = range.start + at..range.start + at + len;
+        let found = |message: String| Diagnostic::new(Code::SYNTAX, self.at(place.start, place.end), message);
+        let diagnostic = if expected.is_empty() {
+            found(format!("nothing follows `{}`", last_word(&text[..at])))
+        } else if text[at..].starts_with('"') && expected.ends_with(STRING) {
+            found("this string is not closed on its line".to_owned()).label("no `\"` follows")
+        } else {
+            found(format!("expected {expected}, found {found_text}")).label(format!("expected {expected}"))
+        };
         diagnostics.push(hint(diagnostic, text, at));
         Some(at)
     }
@@ -167,8 +168,9 @@ impl Reader {
             self.strictly(*rule, piece, range, diagnostics);
             return;
         }
+        let is_arch = crate::arch::Arch::ALL.iter().any(|arch| arch.name() == word) || word == "x86";
         let looks_like_row = block == Block::Op && text.contains('{') && !word.is_empty();
-        if looks_like_row && crate::arch::Arch::ALL.iter().any(|arch| arch.name() == word) || word == "x86" {
+        if block == Block::Op && is_arch {
             if self.strictly(Rule::only_row, piece, range, diagnostics).is_none() {
                 let (found, len) = found(text);
                 let span = self.at(offset, offset + len);
@@ -285,6 +287,12 @@ fn item_keyword(text: &str) -> usize {
         at += line.len();
     }
     0
+}
+
+fn last_word(text: &str) -> &str {
+    let text = text.trim_end();
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    &text[text.trim_end_matches(is_letter).len()..]
 }
 
 fn first_word(text: &str) -> &str {

@@ -5,6 +5,9 @@
 #[grammar = "../../grammar/pv.pest"]
 pub(crate) struct PvParser;
 
+/// What a string is called in messages.
+pub(super) const STRING: &str = "a string in double quotes";
+
 /// What a rule is called where it was expected; `None` for what is not worth naming (space, comments, helpers).
 pub(super) fn name(rule: Rule) -> Option<&'static str> {
     Some(match rule {
@@ -20,7 +23,7 @@ pub(super) fn name(rule: Rule) -> Option<&'static str> {
         Rule::never => "`!`",
         Rule::ident | Rule::word | Rule::dotted => "a name",
         Rule::number => "a number",
-        Rule::string => "a string in double quotes",
+        Rule::string => STRING,
         Rule::string_text => "the rest of the string",
         Rule::kw_patchset => "`patchset`",
         Rule::kw_feature => "`feature`",
