@@ -137,14 +137,27 @@ fn restore(slots: &[*const ()]) {
 
 struct Backend;
 
-/// Uses vector registers and a good part of the stack, and insists on alignment as compiled code may.
+/// Uses vector registers and the stack, insists on alignment, and ruins what a call may, as compiled code does.
 fn work(value: usize) -> usize {
     let area: [f64; 64] = std::array::from_fn(|index| std::hint::black_box(index as f64 + value as f64));
     let on_stack = std::hint::black_box([0u128; 8]);
     assert_eq!((&raw const on_stack) as usize % 16, 0, "the stack is not aligned");
     std::hint::black_box(area.iter().sum::<f64>());
     // SAFETY: a declared clobber, as compiled code may have it anywhere.
-    unsafe { core::arch::asm!("xorps xmm7, xmm7", out("xmm7") _) };
+    unsafe {
+        core::arch::asm!(
+            "xorps xmm7, xmm7",
+            "xor ecx, ecx",
+            "xor edx, edx",
+            "xor esi, esi",
+            "xor edi, edi",
+            "xor r8d, r8d",
+            "xor r9d, r9d",
+            "xor r10d, r10d",
+            "xor r11d, r11d",
+            clobber_abi("sysv64"),
+        );
+    }
     CALLS.fetch_add(1, Ordering::Relaxed);
     value
 }
@@ -250,6 +263,30 @@ fn quiet_is_kept() {
     }
 }
 
+/// A thunk gives back every register that its op does not clobber.
+fn registers_are_kept() {
+    let (mut c, mut d, mut si, mut di, mut r8, mut r9, mut r10, mut r11) = (1, 2, 3, 4usize, 5, 6, 7, 8);
+    // SAFETY: runs a site by its text; what it may destroy is declared.
+    unsafe {
+        core::arch::asm!(
+            shapes::sites::quiet_both_call_mem!(),
+            pv_ops = sym OPS,
+            out("rax") _,
+            inlateout("rcx") c,
+            inlateout("rdx") d,
+            inlateout("rsi") si,
+            inlateout("rdi") di,
+            inlateout("r8") r8,
+            inlateout("r9") r9,
+            inlateout("r10") r10,
+            inlateout("r11") r11,
+            options(att_syntax),
+        );
+    }
+    assert_eq!((c, d, si, di), (1, 2, 3, 4));
+    assert_eq!((r8, r9, r10, r11), (5, 6, 7, 8));
+}
+
 fn main() {
     let slots = defaults();
     steady();
@@ -295,11 +332,13 @@ fn main() {
     OPS.quiet_flags.install(backends::QuietFlags::of::<Backend>());
     OPS.plain_add.install(plain_add);
     quiet_is_kept();
+    registers_are_kept();
     patch(Features::NONE);
     poison();
     through_backends();
     many_through_backend();
     quiet_is_kept();
+    registers_are_kept();
     restore(&slots);
 
     // The set's own no-op and identity functions.
