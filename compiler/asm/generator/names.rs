@@ -44,7 +44,7 @@ pub fn candidates() -> Vec<Candidate> {
     let want_vex = words(WANT_VEX);
     let mut out = Vec::new();
     for mut candidate in forms::all() {
-        if banned(candidate.code) {
+        if banned(candidate.code) || words(BANNED_MNEMONICS).contains(candidate.mnemonic.as_str()) {
             continue;
         }
         if candidate.form.enc == Encoding::Vex && want_vex.contains(candidate.mnemonic.as_str()) {
@@ -111,6 +111,9 @@ fn variants(candidate: &Candidate, out: &mut Vec<Candidate>) -> bool {
         variant.form.ops = [0; 5];
         variant.form.ops[..ops.len()].copy_from_slice(ops);
         variant.rank += 2;
+        if name == "Movsxd_r16_rm16" {
+            variant.form.mem = 4;
+        }
         if let Some(second) = second {
             variant.form.second = second;
             variant.form.flags |= Form::TWO;
@@ -337,6 +340,11 @@ fn x87_names(candidate: &Candidate, code: &str) -> Option<Vec<String>> {
 fn intel_names(candidate: &Candidate) -> Vec<String> {
     let m = candidate.mnemonic.as_str();
     let code = format!("{:?}", candidate.code);
+    match m {
+        "getsecq" => return Vec::new(),
+        "pcmpestri64" | "pcmpestrm64" | "vpcmpestri64" | "vpcmpestrm64" => return vec![m.replace("64", "q")],
+        _ => {}
+    }
     let mut names = vec![m.to_string()];
     if candidate.form.enc == Encoding::Legacy {
         if let Some((_, stem)) = STEMS.iter().find(|(name, _)| *name == m) {

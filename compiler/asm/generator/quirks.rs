@@ -24,6 +24,9 @@ pub const BANNED: &[&str] = &[
     "VEX_KNC_*",
 ];
 
+/// Mnemonics of iced's that neither GNU as nor LLVM knows.
+pub const BANNED_MNEMONICS: &str = "undoc pfrcpv pfrsqrtv";
+
 /// Mnemonics (iced's) whose forms answer to the name with and without a size letter.
 pub const SIZED: &str = "
 adc add and arpl bound bsf bsr bswap bt btc btr bts cmp cmpxchg crc32 cvtsi2sd cvtsi2ss
