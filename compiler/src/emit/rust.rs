@@ -5,6 +5,7 @@ mod names;
 mod safety;
 mod site;
 mod table;
+mod thunk;
 mod wrapper;
 
 use crate::arch::Arch;

@@ -1,6 +1,6 @@
 //! The tables: defaults, trampolines, and the statics that `runtime/FORMAT.md` describes.
 
-use super::{Context, backend, site};
+use super::{Context, backend, site, thunk};
 use crate::arch::{Arch, SiteOperand};
 use crate::emit::layout::RowEntry;
 use crate::model::FeatureSource;
@@ -83,7 +83,7 @@ pub(super) fn functions(cx: &Context<'_>) -> Vec<String> {
                     ));
                     lines.push("#[unsafe(naked)]".to_owned());
                     lines.push(format!("pub unsafe extern \"sysv64\" fn {name}() {{"));
-                    lines.extend(backend::body(cx, op, contract, symbol).into_iter().map(|line| format!("    {line}")));
+                    lines.extend(thunk::render(cx, op, contract, symbol).into_iter().map(|line| format!("    {line}")));
                     lines.push("}".to_owned());
                 } else {
                     let asm = ["endbr64".to_owned(), "jmp {pv_backend}".to_owned()];
