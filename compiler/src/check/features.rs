@@ -1,10 +1,11 @@
 //! Whether the condition of a row, or the baseline, guarantees every CPU feature that its instructions need.
 
-use super::{Context, RowCheck, effects};
+use super::flow::Node;
+use super::{Context, RowCheck};
 use crate::arch::{Arch, PROVIDERS, feature};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::model::{FeatureSource, Term};
-use iced_x86::{CpuidFeature, Instruction, Mnemonic};
+use iced_x86::{CpuidFeature, Mnemonic};
 use std::collections::BTreeSet;
 
 /// What an instruction needs of the CPU.
@@ -48,8 +49,9 @@ fn need(feature: CpuidFeature) -> Option<Need> {
 }
 
 /// What an instruction needs beyond what every CPU of the arch has.
-fn needs(instruction: &Instruction, arch: Arch) -> Vec<Need> {
-    if effects::facts(instruction).is_some_and(|facts| facts.harmless) {
+fn needs(node: &Node, arch: Arch) -> Vec<Need> {
+    let instruction = &node.instruction;
+    if node.facts.is_some_and(|facts| facts.harmless) {
         return Vec::new();
     }
     // The first 64-bit CPUs left these two out in 64-bit mode (SDM LAHF, SAHF).
@@ -63,7 +65,7 @@ fn needs(instruction: &Instruction, arch: Arch) -> Vec<Need> {
 pub(super) fn needed(row: &RowCheck<'_>) -> Vec<String> {
     let mut names = BTreeSet::new();
     for node in row.graph.nodes.values() {
-        for need in needs(&node.instruction, row.context.contract.arch) {
+        for need in needs(node, row.context.contract.arch) {
             names.insert(match need {
                 Need::Feature(providers) => providers[0].to_owned(),
                 Need::Unnamed(name) => name.to_ascii_lowercase(),
@@ -80,7 +82,7 @@ pub(super) fn check(row: &RowCheck<'_>, diagnostics: &mut Diagnostics) {
     let guaranteed: Vec<BTreeSet<&str>> = terms.iter().filter_map(|term| guaranteed(context, term)).collect();
     let mut seen = BTreeSet::new();
     for node in row.graph.nodes.values() {
-        for need in needs(&node.instruction, context.contract.arch) {
+        for need in needs(node, context.contract.arch) {
             let missing = match &need {
                 Need::Feature(providers) => {
                     guaranteed.iter().any(|has| !providers.iter().any(|name| has.contains(name)))
@@ -88,7 +90,7 @@ pub(super) fn check(row: &RowCheck<'_>, diagnostics: &mut Diagnostics) {
                 Need::Unnamed(_) => true,
             };
             if missing && seen.insert(need.clone()) {
-                diagnostics.push(finding(row, &node.instruction, node.span, &need));
+                diagnostics.push(finding(row, node, &need));
             }
         }
     }
@@ -109,8 +111,9 @@ fn guaranteed<'a>(context: &Context<'a>, term: &Term) -> Option<BTreeSet<&'a str
     (!contradicts).then_some(has)
 }
 
-fn finding(row: &RowCheck<'_>, instruction: &Instruction, span: crate::source::Span, need: &Need) -> Diagnostic {
-    let mnemonic = format!("{:?}", instruction.mnemonic()).to_ascii_lowercase();
+fn finding(row: &RowCheck<'_>, node: &Node, need: &Need) -> Diagnostic {
+    let span = node.span;
+    let mnemonic = format!("{:?}", node.instruction.mnemonic()).to_ascii_lowercase();
     let providers = match need {
         Need::Unnamed(name) => {
             return Diagnostic::new(
@@ -133,7 +136,7 @@ fn finding(row: &RowCheck<'_>, instruction: &Instruction, span: crate::source::S
         format!("`{mnemonic}` needs the CPU feature `{name}`, which {guaranteed_by}"),
     )
     .label(format!("needs {}", providers.join(" or ")));
-    let found = match effects::facts(instruction).and_then(|facts| facts.older.as_deref()) {
+    let found = match node.facts.and_then(|facts| facts.older.as_deref()) {
         Some(older) => found.note(format!("no exception tells: CPUs without it run {older}")),
         None => found.note("CPUs without it raise an invalid-opcode exception here"),
     };

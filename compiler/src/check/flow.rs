@@ -3,6 +3,7 @@
 //! Data directives are followed like instructions (`.byte 0x2e` before a `call` is its prefix), and bytes that control
 //! never reaches need not be instructions.
 
+use super::effects::{self, Facts};
 use crate::arch::Arch;
 use crate::diagnostics::{Code as Finding, Diagnostic, Diagnostics};
 use crate::model::{AssembledRow, Code};
@@ -15,6 +16,8 @@ use std::collections::BTreeMap;
 pub(super) struct Node {
     /// The instruction, decoded at its offset.
     pub(super) instruction: Instruction,
+    /// What our own table says of it.
+    pub(super) facts: Option<&'static Facts>,
     /// Where it stands.
     pub(super) span: Span,
     /// Where control may go.
@@ -96,7 +99,7 @@ impl Walk<'_> {
         let instruction = decoder.decode();
         let constants = decoder.get_constant_offsets(&instruction);
         let span = item_span(self.row, self.code, offset);
-        let mut node = Node { instruction, span, next: Vec::new() };
+        let mut node = Node { instruction, facts: effects::facts(&instruction), span, next: Vec::new() };
         if instruction.is_invalid() {
             self.found.push(
                 Diagnostic::new(Finding::NOT_CODE, span, "control reaches bytes that are no instruction")

@@ -72,12 +72,12 @@ impl Machine {
         let instruction = &node.instruction;
         let before = state.clone();
         let used = info.info(instruction);
-        let stored = self.memory(instruction, used, &before, state, report);
-        self.reads(instruction, used, copies(instruction) && !stored, &before, report);
-        self.generic_writes(instruction, used, state);
+        let stored = self.memory(node, used, &before, state, report);
+        self.reads(node, used, copies(instruction) && !stored, &before, report);
+        self.generic_writes(node, used, state);
         self.flags(instruction, &before, state, report);
         self.x87(instruction, used, state);
-        if let Some(how) = effects::facts(instruction).and_then(|facts| facts.barrier.as_deref()) {
+        if let Some(how) = node.facts.and_then(|facts| facts.barrier.as_deref()) {
             report(Event::Barrier(how));
         }
         self.precise(node, &before, state);
@@ -98,17 +98,17 @@ impl Machine {
     /// What memory it touches. Returns whether it stores outside the stack.
     fn memory(
         &self,
-        instruction: &Instruction,
+        node: &Node,
         used: &InstructionInfo,
         before: &State,
         state: &mut State,
         report: &mut dyn FnMut(Event),
     ) -> bool {
+        let (instruction, facts) = (&node.instruction, node.facts);
         if effects::is_fence(instruction) {
             report(Event::Barrier("orders loads and stores"));
             return false;
         }
-        let facts = effects::facts(instruction);
         match facts.and_then(|facts| facts.memory) {
             Some(Memory::None) => return false,
             Some(memory) => report(Event::Memory(memory)),
@@ -196,15 +196,8 @@ impl Machine {
     }
 
     /// What registers it depends on.
-    fn reads(
-        &self,
-        instruction: &Instruction,
-        used: &InstructionInfo,
-        copied: bool,
-        before: &State,
-        report: &mut dyn FnMut(Event),
-    ) {
-        let facts = effects::facts(instruction);
+    fn reads(&self, node: &Node, used: &InstructionInfo, copied: bool, before: &State, report: &mut dyn FnMut(Event)) {
+        let (instruction, facts) = (&node.instruction, node.facts);
         let constant = effects::sets_constant(instruction);
         for register in used.used_registers() {
             if !effects::reads(register.access()) {
@@ -232,11 +225,11 @@ impl Machine {
     }
 
     /// What registers it writes, with values of which nothing is known.
-    fn generic_writes(&self, instruction: &Instruction, used: &InstructionInfo, state: &mut State) {
+    fn generic_writes(&self, node: &Node, used: &InstructionInfo, state: &mut State) {
         // Only bsf and bsr leave a register alone without reading it; their users rule that case out (SDM BSF: the
         // result is undefined then).
-        let scan = matches!(instruction.mnemonic(), Mnemonic::Bsf | Mnemonic::Bsr);
-        let maybe = effects::facts(instruction).is_some_and(|facts| facts.maybe);
+        let scan = matches!(node.instruction.mnemonic(), Mnemonic::Bsf | Mnemonic::Bsr);
+        let maybe = node.facts.is_some_and(|facts| facts.maybe);
         for register in used.used_registers() {
             if effects::writes(register.access())
                 && let Some((cell, lanes)) = Cell::of(register.register())
@@ -245,7 +238,7 @@ impl Machine {
                 state.write(cell, if defines { lanes & cell.lanes(self.arch) } else { 0 });
             }
         }
-        for name in effects::facts(instruction).map_or(&[][..], |facts| &facts.writes) {
+        for name in node.facts.map_or(&[][..], |facts| &facts.writes) {
             for cell in effects::cells(name) {
                 state.write(cell, cell.lanes(self.arch));
             }

@@ -2,7 +2,7 @@
 
 mod table;
 
-pub(super) use table::{Memory, facts, immediate, is_fence, reads, sets_constant, writes};
+pub(super) use table::{Facts, Memory, facts, immediate, is_fence, reads, sets_constant, writes};
 
 use super::registers::Cell;
 use iced_x86::{Instruction, InstructionInfo, Mnemonic, Register, RflagsBits};

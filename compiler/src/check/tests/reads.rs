@@ -51,7 +51,7 @@ fn a_flag_was_set_by_something() {
     // mul leaves ZF undefined.
     fails(
         KERNEL,
-        "op a(x: word in rax, y: word in rdx) -> bool {\n clobbers flags, rdx\n x86_64 { mul %rdx; setz %al }\n}",
+        "op a(x: word in rax, y: word in rdx) -> bool {\n clobbers flags, rdx\n x86_64 { test %rax, %rax; mul %rdx; setz %al }\n}",
         &["PV0506 setz %al"],
     );
     // pushf and lahf only carry what is there, and string instructions may rely on a clear DF.

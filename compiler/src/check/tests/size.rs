@@ -59,6 +59,7 @@ fn no_site_is_longer_than_the_longest() {
 #[test]
 fn a_site_holds_the_call_that_may_replace_it() {
     fails(KERNEL, "op a() {\n site nop(2)\n x86_64 { pause }\n}", &["PV0402 nop(2)"]);
+    fails(KERNEL, "op a() {\n site nop(4)\n x86_64 { pause }\n}", &["PV0402 nop(4)"]);
     passes(KERNEL, "op a() {\n site nop(5)\n x86_64 { pause }\n}");
     passes(KERNEL, "op a() {\n site nop(2)\n nocall\n x86_64 { pause }\n}");
 }
