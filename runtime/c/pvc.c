@@ -13,7 +13,8 @@ enum outcome { OUTCOME_ROW = 1, OUTCOME_IDENTITY, OUTCOME_NOPS, OUTCOME_CALL, OU
 #define OUTCOME 0x0fu
 #define REFUSED 0x20u
 #define TO_STUB 0x40u /* `bytes` go over the call in the site's stub; the site itself gets its jmp */
-#define CHANGED 0x80u /* at least one site of the class holds something else now */
+#define CHANGED 0x80u /* at least one site of the class holds something else now: write them */
+#define STUB_CHANGED 0x10u /* the same for the calls in their stubs, which have pages of their own */
 
 /* ---- Choosing: once per op and class ------------------------------------------------------------------------ */
 
@@ -265,8 +266,11 @@ static enum pv_status verify_site(const struct pv_set *set, const struct pv_site
 		status = render(plan, STUB_CALL_LEN, place.stub_call, bytes);
 		if (status != PV_OK)
 			return fail(set, &place, 1, status, report);
+		if (!same)
+			plan->action |= CHANGED;
 		if (!equal(place.stub_call, bytes, STUB_CALL_LEN)) {
 			same = 0;
+			plan->action |= STUB_CHANGED;
 			if (!stub_is_ours(set, &place))
 				return fail(set, &place, 1, PV_E_FOREIGN, report);
 		}
@@ -281,12 +285,11 @@ static enum pv_status verify_site(const struct pv_set *set, const struct pv_site
 		same = equal(place.site, wanted, place.len);
 		if (!same && !site_is_ours(set, &place))
 			return fail(set, &place, 0, PV_E_FOREIGN, report);
+		if (!same)
+			plan->action |= CHANGED;
 	}
 
-	if (same)
-		report->unchanged++;
-	else
-		plan->action |= CHANGED;
+	report->unchanged += (uint32_t)same;
 	report->sites++;
 	switch (plan->action & OUTCOME) {
 	case OUTCOME_ROW: report->rows++; break;
@@ -356,8 +359,8 @@ static unsigned write_at(const struct place *place, unsigned which, unsigned cha
 {
 	*at = which ? place->site : place->stub_call;
 	if (which)
-		return place->len;
-	return place->plan->action & TO_STUB ? STUB_CALL_LEN : 0;
+		return place->plan->action & CHANGED ? place->len : 0;
+	return place->plan->action & STUB_CHANGED ? STUB_CALL_LEN : 0;
 }
 
 static void new_bytes(const struct pv_set *set, const struct place *place, unsigned which, unsigned char *out)
@@ -392,7 +395,7 @@ static void take_back(const struct pv_set *set, const struct pv_text *text, cons
 	unsigned char *at, bytes[PV_MAX_SITE];
 	struct place place;
 	for (; record >= set->sites; record--, which = 2) {
-		if (record == set->sites_end || locate(set, record, &place) != PV_OK || !(place.plan->action & CHANGED))
+		if (record == set->sites_end || locate(set, record, &place) != PV_OK || !(place.plan->action & (CHANGED | STUB_CHANGED)))
 			continue;
 		while (which--) {
 			unsigned len = write_at(&place, which, &at);
@@ -421,7 +424,7 @@ static enum pv_status write_all(const struct pv_set *set, const struct pv_text *
 	int error = 0;
 
 	for (; record < set->sites_end; record++) {
-		if (locate(set, record, &place) != PV_OK || !(place.plan->action & CHANGED))
+		if (locate(set, record, &place) != PV_OK || !(place.plan->action & (CHANGED | STUB_CHANGED)))
 			continue;
 		for (which = 0; which < 2; which++) {
 			unsigned len = write_at(&place, which, &at);

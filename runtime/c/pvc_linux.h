@@ -197,7 +197,7 @@ _Static_assert(sizeof(struct pv_plan) == PLAN_SIZE && offsetof(struct pv_plan, a
 		       offsetof(struct pv_plan, nrel) == 3 && offsetof(struct pv_plan, rel_offset) == 4 &&
 		       offsetof(struct pv_plan, rel_width) == 8 && offsetof(struct pv_plan, rel_target) == PLAN_TARGETS &&
 		       offsetof(struct pv_plan, bytes) == PLAN_BYTES, "as above");
-_Static_assert(TO_STUB == 0x40 && CHANGED == 0x80 && PV_KIND_JMP_STUB == 6, "as above");
+_Static_assert(TO_STUB == 0x40 && CHANGED == 0x80 && STUB_CHANGED == 0x10 && PV_KIND_JMP_STUB == 6, "as above");
 
 #define STRING_(x) #x
 #define STRING(x) STRING_(x)
@@ -282,14 +282,16 @@ static void patch_pages(struct job *job __attribute__((unused)))
 		"movzwl " STRING(OP_PLAN) "(" CX "), %ecx; imul $" STRING(PLAN_SIZE) ", %ecx; add " PLANS ", " CX ";"
 		"movzbl 7(" SI "), %edx; and $15, %edx; movb 6(" SI "), %dh\n"
 		"12: cmpw %dx, (" CX "); je 13f; add $" STRING(PLAN_SIZE) ", " CX "; jmp 12b\n"
-		"13: testb $0x80, 2(" CX "); jz 79f;" /* CHANGED */
+		"13: testb $0x90, 2(" CX "); jz 79f;" /* CHANGED | STUB_CHANGED */
 		"mov " AX ", " DI ";"
 		"cmpb $6, %dl; jne 20f;" /* jmp.stub: the way back, before the anchor, names the site */
 		LOAD_DISP("-4(" AX ")", "%edi", DI)
 		"lea -5(" AX ", " DI "), " DI ";"
 		"testb $0x40, 2(" CX "); jz 20f;" /* TO_STUB: the site gets its jmp, the stub's call the bytes */
-		"sub " STUB_LEN ", " AX "; mov %eax, %edx; sub %edi, %edx; sub $5, %edx;"
-		"movb $0xe9, (" DI "); mov %edx, 1(" DI ");"
+		"sub " STUB_LEN ", " AX ";"
+		"testb $0x80, 2(" CX "); jz 14f;" /* CHANGED */
+		"mov %eax, %edx; sub %edi, %edx; sub $5, %edx; movb $0xe9, (" DI "); mov %edx, 1(" DI ")\n"
+		"14: testb $0x10, 2(" CX "); jz 79f;" /* STUB_CHANGED */
 		"mov " AX ", " DI "; add " STUB_CALL ", " DI "; movb $6, %dh\n"
 		"20: movzbl %dh, %edx;"
 #ifdef __x86_64__
@@ -381,7 +383,7 @@ static int write_by_mprotect(const struct pv_set *set, struct pv_report *report)
 	runs.count = runs.last = 0;
 	runs.gap = 16 * PAGE;
 	for (const struct pv_site *record = set->sites; record < set->sites_end; record++) {
-		if (locate(set, record, &place) != PV_OK || !(place.plan->action & CHANGED))
+		if (locate(set, record, &place) != PV_OK || !(place.plan->action & (CHANGED | STUB_CHANGED)))
 			continue;
 		for (unsigned which = 0; which < 2; which++) {
 			unsigned len = write_at(&place, which, &at);

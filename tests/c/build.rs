@@ -17,7 +17,8 @@ pub(crate) struct Setup {
 /// The compilers: GNU's and LLVM's.
 pub(crate) const COMPILERS: [&str; 2] = ["gcc", "clang-19"];
 /// Position-independent, not, and 32-bit.
-pub(crate) const TARGETS: [&[&str]; 3] = [&["-m64"], &["-m64", "-fno-pie", "-no-pie"], &["-m32", "-fno-pie", "-no-pie"]];
+pub(crate) const TARGETS: [&[&str]; 3] =
+    [&["-m64"], &["-m64", "-fno-pie", "-no-pie"], &["-m32", "-fno-pie", "-no-pie"]];
 
 impl Setup {
     /// A compiler with some flags.

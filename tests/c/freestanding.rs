@@ -9,7 +9,9 @@ fn object_has_no_undefined_symbol() {
     let unit = tables.dir.join("pvc.o");
     let mut objects = 0;
     for compiler in COMPILERS {
-        for mode in [&["-m64"][..], &["-m64", "-mcmodel=kernel", "-fno-pic", "-mgeneral-regs-only"], &["-m32", "-fno-pie"]] {
+        for mode in
+            [&["-m64"][..], &["-m64", "-mcmodel=kernel", "-fno-pic", "-mgeneral-regs-only"], &["-m32", "-fno-pie"]]
+        {
             for optimisation in ["-O0", "-O1", "-O2", "-O3", "-Os"] {
                 // Without and with the Linux part, which makes its system calls itself.
                 for hosted in ["-DPV_LINUX=0", "-DPV_LINUX=1"] {

@@ -75,12 +75,14 @@ fn unit(name: &str, count: usize) -> String {
     for index in 0..count {
         for kind in ["live", "dead"] {
             text.push_str(&format!(
-                "unsigned long {kind}_{name}_{index}(unsigned long a);\n\
+                "__attribute__((noinline)) unsigned long {kind}_{name}_{index}(unsigned long a);\n\
                  unsigned long {kind}_{name}_{index}(unsigned long a) {{ return pv_demo_do_add(a, {index}); }}\n"
             ));
         }
     }
-    text.push_str(&format!("unsigned long use_{name}(unsigned long a);\nunsigned long use_{name}(unsigned long a)\n{{\n"));
+    text.push_str(&format!(
+        "unsigned long use_{name}(unsigned long a);\nunsigned long use_{name}(unsigned long a)\n{{\n"
+    ));
     for index in 0..count {
         text.push_str(&format!("\ta = live_{name}_{index}(a);\n"));
     }
@@ -182,7 +184,10 @@ fn stale_header_does_not_link() {
     let old = Tables::from_text("stale_old", SET);
     let new = Tables::from_text("stale_new", CHANGED);
     let texts = [
-        ("wrapper", "unsigned long f(unsigned long a);\nunsigned long f(unsigned long a) { return pv_demo_do_add(a, 1); }\n"),
+        (
+            "wrapper",
+            "unsigned long f(unsigned long a);\nunsigned long f(unsigned long a) { return pv_demo_do_add(a, 1); }\n",
+        ),
         ("backend", "void f(void);\nvoid f(void) { pv_demo_ops.do_add = PV_DEMO_SLOT(do_add, pv_demo_nop); }\n"),
     ];
     for compiler in COMPILERS {

@@ -26,7 +26,8 @@ fn every_shape_of_contract() {
     for compiler in COMPILERS {
         for target in TARGETS {
             let setup = Setup::new(compiler, target).and(&WARNINGS);
-            let optimisations: &[&str] = if target.len() == 1 { &["-O0", "-O1", "-O2", "-O3", "-Os"] } else { &["-O0", "-O2"] };
+            let optimisations: &[&str] =
+                if target.len() == 1 { &["-O0", "-O1", "-O2", "-O3", "-Os"] } else { &["-O0", "-O2"] };
             let mut setups: Vec<Setup> = optimisations.iter().map(|flag| setup.and(&[flag])).collect();
             setups.push(setup.and(&["-O2"]).lto());
             setups.push(setup.and(&["-O2", "-fcf-protection=full", "-ffunction-sections", "-Wl,--gc-sections"]));

@@ -9,7 +9,9 @@ use pvc::arch::Arch;
 fn every_site_macro_can_be_patched_and_unpatched() {
     for (number, pv) in sets().iter().enumerate() {
         let tables = Tables::of(&format!("sites{number}"), pv);
-        for (arch, mode) in [(Arch::X86_64, &["-m64", "-fno-pie", "-no-pie"][..]), (Arch::I386, &["-m32", "-fno-pie", "-no-pie"])] {
+        for (arch, mode) in
+            [(Arch::X86_64, &["-m64", "-fno-pie", "-no-pie"][..]), (Arch::I386, &["-m32", "-fno-pie", "-no-pie"])]
+        {
             if !has_arch(&tables, arch) {
                 continue;
             }
@@ -40,7 +42,9 @@ fn units(tables: &Tables, arch: Arch) -> (String, String, usize) {
     );
     let mut sites = 0;
     for wrapper in wrappers(tables, arch) {
-        c.push_str(&format!("extern __typeof__(&{wrapper}) use_{wrapper};\n__typeof__(&{wrapper}) use_{wrapper} = {wrapper};\n"));
+        c.push_str(&format!(
+            "extern __typeof__(&{wrapper}) use_{wrapper};\n__typeof__(&{wrapper}) use_{wrapper} = {wrapper};\n"
+        ));
         sites += 1;
     }
     c.push_str("void unused_sites(void)\n{\n");
