@@ -94,9 +94,17 @@ pub fn module(checked: &Checked, sources: &SourceMap) -> String {
 /// Joins lines, indented by `depth` levels.
 fn lines(lines: Vec<String>, depth: usize) -> String {
     let indent = "    ".repeat(depth);
-    let lines: Vec<String> =
-        lines.into_iter().map(|line| if line.is_empty() { line } else { format!("{indent}{line}") }).collect();
-    lines.join("\n")
+    let mut text = String::with_capacity(lines.iter().map(|line| indent.len() + line.len() + 1).sum());
+    for (index, line) in lines.iter().enumerate() {
+        if index > 0 {
+            text.push('\n');
+        }
+        if !line.is_empty() {
+            text.push_str(&indent);
+            text.push_str(line);
+        }
+    }
+    text
 }
 
 /// `///` lines, with a line in place of missing documentation.
