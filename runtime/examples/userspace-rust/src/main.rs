@@ -68,6 +68,7 @@ fn hex(bytes: &[u8]) -> String {
 fn disassemble(bytes: &[u8], address: usize) -> String {
     let mut formatter = GasFormatter::new();
     formatter.options_mut().set_rip_relative_addresses(true);
+    formatter.options_mut().set_uppercase_hex(false);
     let mut text = String::new();
     let decoder = Decoder::with_ip(64, bytes, address as u64, DecoderOptions::NONE);
     for (index, instruction) in decoder.into_iter().enumerate() {
