@@ -74,6 +74,7 @@ pub(super) fn name(rule: Rule) -> Option<&'static str> {
         Rule::not => "`!`",
         Rule::line_end => "the end of the line",
         Rule::sp
+        | Rule::spaces
         | Rule::blank
         | Rule::newline
         | Rule::comment
