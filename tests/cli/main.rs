@@ -141,14 +141,18 @@ fn bad_text_is_refused_and_old_outputs_stay() {
     refused("an unclosed brace", b"patchset demo { arch x86_64 }\nop irq.disable() {\n    x86_64 { cli }\n", &["PV0"]);
     refused("a brace too many", format!("{GOOD}\n}}\n").as_bytes(), &["PV0"]);
     refused("only braces", "{".repeat(100_000).as_bytes(), &["PV0"]);
-    refused("deep parentheses", format!("{GOOD}op a.b() {{ x86_64 when {}a {{ cli }} }}\n", "(".repeat(100_000)).as_bytes(), &[
-        "PV0",
-    ]);
+    refused(
+        "deep parentheses",
+        format!("{GOOD}op a.b() {{ x86_64 when {}a {{ cli }} }}\n", "(".repeat(100_000)).as_bytes(),
+        &["PV0"],
+    );
     refused("a file that includes itself", format!("{GOOD}include \"set.pv\"\n").as_bytes(), &["PV0104", "set.pv"]);
     refused("a missing include", format!("{GOOD}include \"no.pv\"\n").as_bytes(), &["PV0104", "no.pv"]);
-    refused("an op named like a keyword of C", b"patchset demo { arch x86_64 }\nop int() { clobbers barrier\n x86_64 { cli } }\n", &[
-        "PV0203", "int",
-    ]);
+    refused(
+        "an op named like a keyword of C",
+        b"patchset demo { arch x86_64 }\nop int() { clobbers barrier\n x86_64 { cli } }\n",
+        &["PV0203", "int"],
+    );
     refused("wrong bytes", GOOD.replace("= fa", "= fb").as_bytes(), &["PV0303", "fa", "fb", "sti"]);
 }
 
@@ -241,4 +245,55 @@ fn names_that_are_keywords_in_one_language_work_in_the_outputs() {
     fs::write(dir.path().join("set.pv"), GOOD.replace("irq.disable", "irq.type")).unwrap();
     let output = pvc(dir.path(), &["compile", "set.pv"]);
     assert!(output.status.success(), "{}", stderr(&output));
+}
+
+/// Runs `pvc` with that standard input.
+fn pvc_with_input(args: &[&str], input: &[u8]) -> Output {
+    use std::io::Write;
+    use std::process::Stdio;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pvc"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn asm_prints_a_listing_or_a_line_for_each_line() {
+    let block = pvc_with_input(&["asm"], b"pushf; pop %rax\njmp 1f\n1: ret\n");
+    assert!(block.status.success(), "{}", stderr(&block));
+    let listing = String::from_utf8(block.stdout).unwrap();
+    assert!(listing.starts_with("0000  9c"), "{listing}");
+    assert!(listing.contains("0002  eb 00"), "{listing}");
+
+    let lines =
+        pvc_with_input(&["asm", "--lines", "--arch", "i386", "-"], b"push %eax; popf\nbogus\n\nmov %cr3, %eax\n");
+    assert_eq!(lines.status.code(), Some(1), "one line failed");
+    let lines = String::from_utf8(lines.stdout).unwrap();
+    let lines: Vec<&str> = lines.lines().collect();
+    assert_eq!(lines.len(), 4);
+    assert_eq!((lines[0], lines[2], lines[3]), ("509d", "", "0f20d8"));
+    assert!(lines[1].starts_with("error: "), "{}", lines[1]);
+
+    let intel = pvc_with_input(&["asm", "--lines", "--syntax", "intel"], b"mov rax, cr3\n");
+    assert_eq!(String::from_utf8(intel.stdout).unwrap(), "0f20d8\n");
+    let real = pvc_with_input(&["asm", "--lines", "--arch", "i8086"], b"mov %cr0, %eax\nmov $1, %ax\n");
+    assert_eq!(String::from_utf8(real.stdout).unwrap(), "0f20c0\nb80100\n");
+    let refused = pvc_with_input(&["asm"], b"mov %eax, %rbx\n");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("standard input:1"), "{}", stderr(&refused));
+}
+
+#[test]
+fn dis_is_the_inverse() {
+    let text = pvc_with_input(&["dis"], b"0f 01 f8 48 0f 07");
+    assert_eq!(String::from_utf8(text.stdout).unwrap(), "swapgs\nsysretq\n");
+    let raw = pvc_with_input(&["dis", "--raw", "--arch", "i386"], &[0x50, 0x9d]);
+    assert_eq!(String::from_utf8(raw.stdout).unwrap(), "push %eax\npopf\n");
+    let odd = pvc_with_input(&["dis"], b"0f0");
+    assert_eq!(odd.status.code(), Some(1), "{}", stderr(&odd));
 }

@@ -1,6 +1,6 @@
 //! `pvc compile` and `pvc check`.
 
-use super::Exit;
+use super::{Exit, trouble};
 use clap::Args;
 use pvc::check::Checked;
 use pvc::diagnostics::{Color, render};
@@ -224,9 +224,4 @@ fn list(files: &[OutputFile], outcomes: &[Outcome]) {
     }
     // As with any listing: a reader that has gone away is no error.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
-}
-
-fn trouble(message: &str) -> Exit {
-    eprintln!("error: {message}");
-    Exit::Trouble
 }

@@ -1,5 +1,6 @@
 //! Command line: what can be asked, and what the exit status says.
 
+mod asm;
 mod compile;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -30,6 +31,10 @@ enum Command {
     Compile(compile::CompileArgs),
     /// Check a patch set and write nothing
     Check(compile::CheckArgs),
+    /// Assemble text, as GNU as would, and print the bytes
+    Asm(asm::AsmArgs),
+    /// Disassemble bytes to text that assembles to them again
+    Dis(asm::DisArgs),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -60,10 +65,18 @@ pub(crate) fn run() -> ExitCode {
     let exit = match cli.command {
         Command::Compile(args) => compile::compile(&args, color),
         Command::Check(args) => compile::check(&args, color),
+        Command::Asm(args) => asm::asm(&args, color),
+        Command::Dis(args) => asm::dis(&args),
     };
     ExitCode::from(match exit {
         Exit::Ok => 0,
         Exit::Findings => 1,
         Exit::Trouble => 2,
     })
+}
+
+/// Says why nothing can be done: wrong usage, or an I/O error.
+fn trouble(message: &str) -> Exit {
+    eprintln!("error: {message}");
+    Exit::Trouble
 }
