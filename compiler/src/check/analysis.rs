@@ -25,7 +25,7 @@ pub(super) struct Summary {
     pub(super) flags_written: BTreeMap<u32, u32>,
     /// Flags that instructions leave undefined.
     pub(super) flags_undefined: u32,
-    /// Flags that instructions depend on.
+    /// Flags whose entry value instructions look at.
     pub(super) flags_read: u32,
     /// Bytes of its own stack that it uses.
     pub(super) stack: i64,
@@ -147,7 +147,7 @@ impl Summary {
             self.flags_written.entry(bit).or_insert(offset);
         }
         self.flags_undefined |= flags.undefines & ARITHMETIC;
-        self.flags_read |= instruction.rflags_read() & (ARITHMETIC | SYSTEM);
+        self.flags_read |= instruction.rflags_read() & (ARITHMETIC | SYSTEM) & before.kept_flags;
         self.privileged |= instruction.is_privileged();
         if !events.is_empty() {
             self.events.insert(offset, events);

@@ -49,7 +49,7 @@ pub(super) fn bytes(bytes: &[u8], arch: Arch) -> String {
 /// One instruction.
 pub(super) fn instruction(instruction: &Instruction) -> String {
     let mut text = String::new();
-    formatter(None).format(instruction, &mut text);
+    formatter(Some(Symbols(branch(instruction).into_iter().collect()))).format(instruction, &mut text);
     text
 }
 
@@ -62,6 +62,7 @@ pub(super) fn formatter(symbols: Option<Symbols>) -> GasFormatter {
     options.set_branch_leading_zeros(false);
     options.set_small_hex_numbers_in_decimal(true);
     options.set_show_useless_prefixes(true);
+    options.set_rip_relative_addresses(true);
     formatter
 }
 
@@ -70,7 +71,7 @@ fn data(bytes: &[u8]) -> Option<String> {
     (!bytes.is_empty()).then(|| format!(".byte {}", bytes.join(", ")))
 }
 
-/// The operands that stand for symbols: address of the instruction, whether it is the memory operand, text.
+/// The operands that stand for an address: address of the instruction, whether it is the memory operand, text.
 pub(super) struct Symbols(Vec<(u64, bool, String)>);
 
 impl Symbols {
@@ -95,8 +96,19 @@ impl Symbols {
             };
             Some((u64::from(start), memory, text))
         };
-        Self(code.fixups.iter().filter_map(symbol).collect())
+        // A fixup comes before the branch whose target it is.
+        let branches = graph.nodes.values().filter_map(|node| branch(&node.instruction));
+        Self(code.fixups.iter().filter_map(symbol).chain(branches).collect())
     }
+}
+
+/// A direct branch shows its distance, from its own address as `.` is in assembly: the bytes stand at many addresses.
+fn branch(instruction: &Instruction) -> Option<(u64, bool, String)> {
+    let near = matches!(instruction.op0_kind(), OpKind::NearBranch16 | OpKind::NearBranch32 | OpKind::NearBranch64);
+    let distance = instruction.near_branch_target().wrapping_sub(instruction.ip());
+    let distance =
+        if instruction.op0_kind() == OpKind::NearBranch64 { distance as i64 } else { i64::from(distance as i32) };
+    near.then(|| (instruction.ip(), false, format!(".{distance:+}")))
 }
 
 impl SymbolResolver for Symbols {

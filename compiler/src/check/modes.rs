@@ -53,7 +53,6 @@ pub(super) fn check(
 
 fn same(one: &Instruction, other: &Instruction) -> bool {
     one.ip() == other.ip()
-        && one.len() == other.len()
         && family(one.mnemonic()) == family(other.mnemonic())
         && one.is_ip_rel_memory_operand() == other.is_ip_rel_memory_operand()
 }

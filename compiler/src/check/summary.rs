@@ -16,7 +16,7 @@ pub struct Effects {
     pub reads: Vec<Register>,
     /// Registers that it leaves changed on some way out.
     pub writes: Vec<Register>,
-    /// Flags that some instruction depends on, as bits of iced-x86's `RflagsBits`.
+    /// Flags whose value on entry it looks at, as bits of iced-x86's `RflagsBits`.
     pub flags_read: u32,
     /// Flags that may differ from entry on some way out.
     pub flags_written: u32,

@@ -40,6 +40,8 @@ fn what_the_assembler_refuses_is_shown_where_it_stands() {
     assert!(found[0].starts_with("PV0301 ") && "add %bad, {x}".contains(&found[0][7..]), "{found:?}");
     // On both arches it is one mistake.
     fails(BOTH, "op a() {\n x86_64, i386 { xro %eax, %eax }\n}", &["PV0301 xro"]);
+    let (_, compilation) = compiled(BOTH, "op a() {\n x86_64, i386 { xro %eax, %eax }\n}");
+    assert_eq!(compilation.diagnostics.errors(), 1);
     // What one arch lacks is said of that arch.
     let text = words(BOTH, "op a() {\n clobbers barrier\n x86_64, i386 { swapgs }\n}");
     assert!(text.contains("this is so on i386"), "{text}");

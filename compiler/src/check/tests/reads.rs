@@ -54,6 +54,13 @@ fn a_flag_was_set_by_something() {
         "op a(x: word in rax, y: word in rdx) -> bool {\n clobbers flags, rdx\n x86_64 { test %rax, %rax; mul %rdx; setz %al }\n}",
         &["PV0506 setz %al"],
     );
+    // A shift by CL may leave them as they were.
+    fails(
+        KERNEL,
+        "op a(n: word in rcx) -> bool {\n clobbers flags\n x86_64 { mov $1, %eax; shl %cl, %eax; setz %al }\n}",
+        &["PV0506 setz %al"],
+    );
+    passes(KERNEL, "op a() -> bool {\n clobbers flags\n x86_64 { mov $1, %eax; shl $2, %eax; setz %al }\n}");
     // pushf and lahf only carry what is there, and string instructions may rely on a clear DF.
     passes(KERNEL, "op a() -> word {\n x86_64 { pushf; pop %rax }\n}");
     passes(

@@ -169,6 +169,9 @@ fn a_clobber_that_nothing_needs_is_named() {
         "op a() {\n clobbers x86_64: rdx; i386: edx\n x86_64 { mov $1, %edx }\n i386 { pause }\n}",
         &["PV0504 edx"],
     );
+    // One word may stand for two arches.
+    passes(BOTH, "op a() {\n clobbers df\n x86_64 { std }\n i386 { pause }\n}");
+    fails(BOTH, "op a() {\n clobbers df\n x86_64 { pause }\n i386 { pause }\n}", &["PV0504 df"]);
     // These may be there for the backends.
     passes(KERNEL, "op a() {\n clobbers flags, barrier, memory\n x86_64 { pause }\n}");
     passes(KERNEL, "op a() {\n clobbers caller_saved\n x86_64 { pause }\n}");
@@ -221,7 +224,33 @@ fn system_calls_write_what_no_operand_shows() {
 }
 
 #[test]
+fn the_disassembly_reads_as_kernels_write_it() {
+    let shown = |ops: &str| {
+        let (_, compilation) = compiled(KERNEL, ops);
+        let checked = compilation.checked.unwrap_or_else(|| panic!("{:#?}", compilation.diagnostics.list()));
+        checked.unit().ops[0].contracts[0].rows[0].disassembly.clone()
+    };
+    let ops = |asm: &str| format!("op a(x: ptr) -> word {{\n clobbers caller_saved, barrier\n x86_64 {{ {asm} }}\n}}");
+    assert_eq!(shown(&ops("pushf; pop %rax")), "pushf; pop %rax");
+    assert_eq!(shown(&ops("mov %cr3, %rax")), "mov %cr3,%rax");
+    assert_eq!(shown(&ops("movb $0, ({x}); mov $1, %eax")), "movb $0,(%rdi); mov $1,%eax");
+    assert_eq!(shown(&ops("call f")), "call f");
+    assert_eq!(shown(&ops("mov sym+8(%rip), %rax")), "mov sym+8(%rip),%rax");
+    assert_eq!(shown(&ops("mov $sym, %rax")), "mov $sym,%rax");
+    assert_eq!(shown(&ops("movl $1, sym(%rip); mov $1, %eax")), "movl $1,sym(%rip); mov $1,%eax");
+    assert_eq!(
+        shown(&ops("1: dec {x}; jnz 1b; mov $1, %eax").replace("caller_saved", "rdi, flags")),
+        "dec %rdi; jne .-3; mov $1,%eax"
+    );
+    assert_eq!(shown(&ops("jmp 1f; .byte 0x0f, 0x04; 1: mov $1, %eax")), "jmp .+4; .byte 0x0f, 0x04; mov $1,%eax");
+}
+
+#[test]
 fn effects_are_told_in_one_line() {
+    assert_eq!(
+        effects(KERNEL, "op a(x: word) -> bool {\n clobbers flags\n x86_64 { bt $3, {x}; setc %al }\n}"),
+        "reads rdi; writes rax, flags CF; undefines PF AF SF OF"
+    );
     assert_eq!(
         effects(KERNEL, "op a() -> word {\n x86_64 { pushf; pop %rax }\n}"),
         "reads flags CF PF AF ZF SF IF DF OF AC; writes rax; stack 8"
