@@ -136,7 +136,7 @@ fn finding(row: &RowCheck<'_>, node: &Node, need: &Need) -> Diagnostic {
         format!("`{mnemonic}` needs the CPU feature `{name}`, which {guaranteed_by}"),
     )
     .label(format!("needs {}", providers.join(" or ")));
-    let found = match node.facts.and_then(|facts| facts.older.as_deref()) {
+    let found = match node.facts.and_then(|facts| facts.older) {
         Some(older) => found.note(format!("no exception tells: CPUs without it run {older}")),
         None => found.note("CPUs without it raise an invalid-opcode exception here"),
     };

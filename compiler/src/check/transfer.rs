@@ -77,7 +77,7 @@ impl Machine {
         self.generic_writes(node, used, state);
         self.flags(instruction, &before, state, report);
         self.x87(instruction, used, state);
-        if let Some(how) = node.facts.and_then(|facts| facts.barrier.as_deref()) {
+        if let Some(how) = node.facts.and_then(|facts| facts.barrier) {
             report(Event::Barrier(how));
         }
         self.precise(node, &before, state);
@@ -238,7 +238,7 @@ impl Machine {
                 state.write(cell, if defines { lanes & cell.lanes(self.arch) } else { 0 });
             }
         }
-        for name in node.facts.map_or(&[][..], |facts| &facts.writes) {
+        for name in node.facts.map_or(&[][..], |facts| facts.writes) {
             for cell in effects::cells(name) {
                 state.write(cell, cell.lanes(self.arch));
             }
