@@ -17,10 +17,14 @@
  *         return 0;
  *     }
  *
- * To call something else than the default implementation, store it in the ops structure, then patch (again):
+ * To call something else than the default implementation, store it in the ops structure, then patch (again). The thunk
+ * keeps the registers that a site of this op leaves alone and a C function does not:
  *
- *     pv_demo_ops.bits_popcount = my_popcount;
- *     pv_patch(&pv_demo_set, 0, &report);            // each site is now `call my_popcount`
+ *     static unsigned long my_popcount(unsigned long value) { ... }
+ *     PV_DEMO_BACKEND(bits_popcount, my_popcount);
+ *     ...
+ *     pv_demo_ops.bits_popcount = PV_DEMO_THUNK(bits_popcount, my_popcount);
+ *     pv_patch(&pv_demo_set, 0, &report);            // each site now calls it, without a load
  *
  * pvc.c needs no C library: its core is freestanding C11 and calls nothing. Three rules hold for every entry point:
  * all sites are verified before the first byte is written; a batch is written whole or not at all; and nothing here
