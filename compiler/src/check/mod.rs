@@ -204,12 +204,11 @@ fn check_op(
     if let [one, other] = &checks[..] {
         for (one, other) in one.iter().flat_map(|one| other.iter().map(move |other| (one, other))) {
             if one.row.row.span == other.row.row.span {
-                let side = |check: &RowCheck<'_>| (check.context.contract.arch, check.graph.clone());
-                let ((one_arch, one_graph), (other_arch, other_graph)) = (side(one), side(other));
+                let arch = |check: &RowCheck<'_>| check.context.contract.arch;
                 modes::check(
                     &bare.name,
-                    (one.row, one_arch, &one_graph),
-                    (other.row, other_arch, &other_graph),
+                    (one.row, arch(one), &one.graph),
+                    (other.row, arch(other), &other.graph),
                     diagnostics,
                 );
             }
