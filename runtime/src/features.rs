@@ -154,3 +154,40 @@ unsafe fn xgetbv0() -> u64 {
     // SAFETY: (8) the caller's promise.
     unsafe { _xgetbv(0) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::prelude::v1::*;
+
+    fn feature(leaf: u32, reg: u8, bit: u8, os: u8) -> Feature {
+        Feature { name: core::ptr::null(), leaf, subleaf: 0, reg, bit, os, source: SOURCE_CPUID, reserved: 0 }
+    }
+
+    #[test]
+    fn cpuid_says_what_the_standard_library_says() {
+        let mut cpu = Cpu::new();
+        let mut check = |feature: Feature, expected: bool, name: &str| {
+            assert_eq!(cpu.has(&feature), expected, "{name}");
+        };
+        check(feature(1, 2, 23, OS_NONE), std::is_x86_feature_detected!("popcnt"), "popcnt");
+        check(feature(1, 3, 26, OS_SSE), std::is_x86_feature_detected!("sse2"), "sse2");
+        check(feature(7, 1, 3, OS_NONE), std::is_x86_feature_detected!("bmi1"), "bmi1");
+        check(feature(1, 2, 28, OS_AVX), std::is_x86_feature_detected!("avx"), "avx");
+        check(feature(7, 1, 5, OS_AVX), std::is_x86_feature_detected!("avx2"), "avx2");
+        check(feature(7, 1, 16, OS_AVX512), std::is_x86_feature_detected!("avx512f"), "avx512f");
+        check(feature(0x8000_0001, 2, 5, OS_NONE), std::is_x86_feature_detected!("lzcnt"), "lzcnt");
+    }
+
+    #[test]
+    fn leaves_that_do_not_exist_have_no_features() {
+        let mut cpu = Cpu::new();
+        for bit in 0..32 {
+            assert!(!cpu.has(&feature(0x0fff, 0, bit, OS_NONE)), "bit {bit} of leaf 0xfff");
+            assert!(!cpu.has(&feature(0x8fff_ffff, 0, bit, OS_NONE)), "bit {bit} of leaf 0x8fffffff");
+            assert!(!cpu.has(&Feature { subleaf: 0xff, ..feature(7, 0, bit, OS_NONE) }), "bit {bit} of subleaf 0xff");
+        }
+        assert!(!cpu.has(&feature(1, 2, 23, 99)), "an unknown demand on the system");
+        assert!(!cpu.has(&feature(1, 2, 32, OS_NONE)), "a bit that no register has");
+    }
+}

@@ -61,7 +61,8 @@ fn execute(program: &str, config: &Config, args: &[&str]) -> Result<(), Failed> 
 
 /// All shipped sets and the tests' own, as libraries.
 fn clippy(set: &str, edition: &str) -> Result<(), Failed> {
-    let source = if set == "shapes" { root().join("tests/rust/shapes.pv") } else { root().join(format!("patchsets/{set}.pv")) };
+    let source =
+        if set == "shapes" { root().join("tests/rust/shapes.pv") } else { root().join(format!("patchsets/{set}.pv")) };
     let directory = scratch(&format!("clippy-{set}-{edition}"));
     std::fs::create_dir_all(&directory)?;
     std::fs::write(directory.join("set.rs"), generate(&source)?)?;
@@ -70,9 +71,23 @@ fn clippy(set: &str, edition: &str) -> Result<(), Failed> {
     std::fs::write(&library, format!("//! A library.\n{lints}\ninclude!(\"set.rs\");\n"))?;
     let runtime = format!("--extern=pvc_runtime={}", runtime(&["-Copt-level=0"])?.display());
     let common = ["--edition", edition, "--crate-type=lib", "--crate-name=library"];
-    run(Command::new("clippy-driver").args(common).args(["--emit=metadata", &runtime]).arg(&library).arg("--out-dir").arg(&directory))?;
-    run(Command::new("rustc").args(common).args(["--emit=obj", &runtime]).arg(&library).arg("--out-dir").arg(&directory))?;
-    run(Command::new("rustdoc").args(["--edition", edition, "--crate-name=library", &runtime]).arg(&library).arg("--out-dir").arg(directory.join("doc")))?;
+    run(Command::new("clippy-driver")
+        .args(common)
+        .args(["--emit=metadata", &runtime])
+        .arg(&library)
+        .arg("--out-dir")
+        .arg(&directory))?;
+    run(Command::new("rustc")
+        .args(common)
+        .args(["--emit=obj", &runtime])
+        .arg(&library)
+        .arg("--out-dir")
+        .arg(&directory))?;
+    run(Command::new("rustdoc")
+        .args(["--edition", edition, "--crate-name=library", &runtime])
+        .arg(&library)
+        .arg("--out-dir")
+        .arg(directory.join("doc")))?;
     Ok(())
 }
 
@@ -87,10 +102,28 @@ fn no_panic() -> Result<(), Failed> {
 
 fn one_page() -> Result<(), Failed> {
     let flags = &["-Copt-level=0", "-Cpanic=abort"];
-    let link =
-        &["-Crelocation-model=static", "-Clink-args=-nostartfiles -nostdlib -static -fuse-ld=bfd -Wl,--sort-section=name"];
+    let link = &[
+        "-Crelocation-model=static",
+        "-Clink-args=-nostartfiles -nostdlib -static -fuse-ld=bfd -Wl,--sort-section=name",
+    ];
     let executable = compile("one_page", &config("O0", flags, link, "2024"), &shapes()?)?;
     run(&mut Command::new(executable))?;
+    Ok(())
+}
+
+/// The example, built by cargo with its build script: it works on after every slot became a trap.
+fn example() -> Result<(), Failed> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = run(Command::new(cargo).current_dir(root()).args(["run", "--quiet", "-p", "userspace-rust"]))?;
+    let after = output.split("after:").nth(1).ok_or("shows no sites after patching")?;
+    for wanted in ["sfence", "pause", "every slot of the ops structure is a trap now"] {
+        if !after.contains(wanted) {
+            return Err(format!("no `{wanted}` in\n{output}").into());
+        }
+    }
+    if after.contains("call") && std::is_x86_feature_detected!("popcnt") {
+        return Err(format!("a call is left in\n{output}").into());
+    }
     Ok(())
 }
 
@@ -138,7 +171,8 @@ fn two_tables_do_not_link() -> Result<(), Failed> {
 
 /// The guard against other arches; a compiler for one is not at hand, so the guard is turned round.
 fn other_arches_are_refused() -> Result<(), Failed> {
-    let directory = changed("other-arch", |text| text.replace("target_arch = \"x86_64\"", "target_arch = \"aarch64\""))?;
+    let directory =
+        changed("other-arch", |text| text.replace("target_arch = \"x86_64\"", "target_arch = \"aarch64\""))?;
     does_not_link(&directory, "patch set `shapes` was generated for x86_64")
 }
 
@@ -167,7 +201,8 @@ fn trials() -> Vec<Trial> {
     for config in LINKERS {
         add(format!("zero/{}", config.name), Box::new(|| execute("zero", config, &[])));
         // GNU ld keeps the records of dropped functions unless told otherwise; they do no harm.
-        let sites = if config.name.starts_with("bfd") && !config.name.contains("gc") { "3000-3020" } else { "3000-3000" };
+        let sites =
+            if config.name.starts_with("bfd") && !config.name.contains("gc") { "3000-3020" } else { "3000-3000" };
         add(format!("many/{}", config.name), Box::new(move || execute("many", config, &[sites])));
     }
     for config in [&CODEGEN[0], &CODEGEN[1], &CODEGEN[2], &CODEGEN[5]] {
@@ -178,6 +213,7 @@ fn trials() -> Vec<Trial> {
             add(format!("failures/{failure}/{}", config.name), Box::new(|| execute("failures", config, &[failure])));
         }
     }
+    add("example".to_owned(), Box::new(example));
     add("one_page/O0".to_owned(), Box::new(one_page));
     add("no_panic".to_owned(), Box::new(no_panic));
     add("contract/stale_sites_do_not_link".to_owned(), Box::new(stale_sites_do_not_link));
