@@ -40,10 +40,13 @@ impl Code {
 
 macro_rules! codes {
     ($($name:ident = $number:literal, $severity:ident, $title:literal;)*) => {
+        // The numbers have four digits, as messages show them.
+        #[allow(clippy::zero_prefixed_literal)]
         impl Code {
             $(#[doc = $title] pub const $name: Code = Code($number);)*
         }
         /// Every code, in order.
+        #[allow(clippy::zero_prefixed_literal)]
         pub const CODES: &[CodeInfo] = &[
             $(CodeInfo { code: Code($number), severity: $severity, title: $title },)*
         ];

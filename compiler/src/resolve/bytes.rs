@@ -80,7 +80,7 @@ fn explain(token: &str, span: Span) -> Diagnostic {
     let found = Diagnostic::new(Code::SYNTAX, span, format!("`{shown}` is no byte"))
         .label("expected two hex digits, or `??` for a byte of a fixup");
     let digits: String = token.split(',').filter(|part| !part.is_empty()).map(bare).collect();
-    let hex = digits.len() % 2 == 0 && digits.len() <= 2 * MAX_BYTES && !digits.is_empty();
+    let hex = digits.len().is_multiple_of(2) && digits.len() <= 2 * MAX_BYTES && !digits.is_empty();
     if hex && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         let pairs: Vec<&str> = (0..digits.len()).step_by(2).map(|at| &digits[at..at + 2]).collect();
         return found.fix("write bytes without marks", span, pairs.join(" "));

@@ -23,6 +23,7 @@ mod tests;
 
 pub use allow::apply_allows;
 
+use crate::arch::Arch;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::model::Resolved;
 use crate::source::{SourceMap, Span};
@@ -32,6 +33,9 @@ use std::collections::BTreeSet;
 
 /// The most ops of a set: their ids are 16 bits, and the last is kept free.
 pub const MAX_OPS: usize = 65534;
+
+/// The most rows of a set on an arch, and the most terms of their conditions.
+pub const MAX_ROWS: usize = 65534;
 
 /// Resolves a patch set; `None` if the file names none. There may be errors in either case.
 #[must_use]
@@ -82,7 +86,26 @@ pub fn resolve(ast: &Ast, sources: &SourceMap, diagnostics: &mut Diagnostics) ->
         rows::check(&mut context, op, &world);
         identity.add(&mut context, op);
     }
+    check_totals(&mut context, &drafts);
     set.named.then(|| Resolved { set: set.set, features: features.into_list(), ops: drafts })
+}
+
+/// Rows and terms are numbered with 16 bits in the tables, on each arch by itself.
+fn check_totals(context: &mut Context<'_>, ops: &[crate::model::Op<crate::model::ResolvedRow>]) {
+    for arch in Arch::ALL {
+        let (mut rows, mut terms) = (0, 0);
+        for op in ops {
+            for row in op.on(arch).map(|contract| contract.rows.as_slice()).unwrap_or_default() {
+                rows += 1;
+                terms += row.when.as_ref().map_or(0, |when| when.terms.len());
+            }
+            if rows > MAX_ROWS || terms > MAX_ROWS {
+                let what = if rows > MAX_ROWS { "rows" } else { "alternatives of conditions" };
+                context.limit(op.span, format!("a patch set has at most {MAX_ROWS} {what} on an arch"));
+                return;
+            }
+        }
+    }
 }
 
 /// What every part of the phase needs.

@@ -213,6 +213,18 @@ pub(super) fn check_operand(context: &mut Context<'_>, name: &Word) -> bool {
     false
 }
 
+/// Checks the name of an external function.
+pub(super) fn check_symbol(context: &mut Context<'_>, name: &Word) -> bool {
+    let why = C_WORDS.contains(&name.text.as_str()).then_some("it is a keyword or macro of C or C++");
+    let why = why.or(RUST_NEVER
+        .contains(&name.text.as_str())
+        .then_some("it is a keyword of Rust that no spelling makes a name"));
+    if let Some(why) = why {
+        context.report(reserved(name.span, &name.text, why, "name the function that is linked in".to_owned()));
+    }
+    check_len(context, name) && why.is_none()
+}
+
 fn check_len(context: &mut Context<'_>, name: &Word) -> bool {
     if name.text.len() > MAX_NAME {
         context.limit(name.span, format!("a name has at most {MAX_NAME} letters"));

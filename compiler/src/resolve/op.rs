@@ -32,7 +32,7 @@ pub(super) fn resolve(
     let mut damaged = op.damaged;
     let source_rows = source_rows(context, set, op, &mut damaged);
     let arches = arches(context, set, op, &source_rows, damaged)?;
-    let clauses = Clauses::resolve(context, op, &arches, &mut damaged);
+    let clauses = Clauses::resolve(context, op, &mut damaged);
     let site_lists = site_lists(context, set, op, &arches);
     let clobber_lists = clobber_lists(context, op, &arches, &mut damaged);
 
@@ -179,7 +179,7 @@ struct Clauses {
 }
 
 impl Clauses {
-    fn resolve(context: &mut Context<'_>, op: &ast::Op, _arches: &[Arch], damaged: &mut bool) -> Self {
+    fn resolve(context: &mut Context<'_>, op: &ast::Op, damaged: &mut bool) -> Self {
         let mut clauses = Self {
             partial: None,
             live: None,
@@ -194,7 +194,10 @@ impl Clauses {
                 ClauseKind::Partial => clauses.partial = Some(clause.span),
                 ClauseKind::Live => clauses.live = Some(clause.span),
                 ClauseKind::Nocall => clauses.nocall = Some(clause.span),
-                ClauseKind::Default(symbol) => clauses.default = Some(symbol.clone()),
+                ClauseKind::Default(symbol) => {
+                    *damaged |= !super::names::check_symbol(context, symbol);
+                    clauses.default = Some(symbol.clone());
+                }
                 ClauseKind::Clobbers(_) => clauses.clobbers = Some(clause.span),
                 ClauseKind::Preserves(words) => {
                     clauses.preserves_span = Some(clause.span);

@@ -54,6 +54,10 @@ pub(super) fn resolve(context: &mut Context<'_>, ast: &Ast) -> SetDefaults {
         return SetDefaults { set, sites, named: false };
     };
     set.name.clone_from(&block.name.text);
+    if !set.docs.is_empty() && !block.docs.is_empty() {
+        set.docs.push(String::new());
+    }
+    set.docs.extend(block.docs.iter().cloned());
     set.span = block.name.span;
     names::check_set(context, &block.name);
     report_doubles(context, block);

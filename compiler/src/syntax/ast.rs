@@ -38,6 +38,8 @@ pub enum Item {
 /// The `patchset` block.
 #[derive(Clone, Debug)]
 pub struct Patchset {
+    /// Its `///` lines, without their marks.
+    pub docs: Vec<String>,
     /// The name.
     pub name: Word,
     /// Its clauses in order.

@@ -216,6 +216,8 @@ impl Reader {
             if !line.starts_with("//") || line.starts_with("//!") || is_doc(line) {
                 let offset = pair.as_span().start() + at;
                 let (found, len) = found(line);
+                // Of a comment the whole line is meant.
+                let len = if line.starts_with("//") { line.lines().next().map_or(len, str::len) } else { len };
                 let span = self.at(offset, offset + len);
                 diagnostics.push(rest_diagnostic(line, &found, span));
             }

@@ -49,20 +49,34 @@ impl Reader {
         };
         let mut docs = Vec::new();
         let mut parsed = Parsed::Item(Item::Bad(None));
+        let mut first_doc = None;
         for pair in pairs.flat_map(Pair::into_inner) {
             match pair.as_rule() {
-                Rule::doc => docs.push(doc_text(pair.as_str(), "///")),
-                Rule::patchset => parsed = Parsed::Item(Item::Patchset(self.patchset(pair, diagnostics))),
+                Rule::doc => {
+                    first_doc = first_doc.or(Some(self.span(&pair)));
+                    docs.push(doc_text(pair.as_str(), "///"));
+                }
+                Rule::patchset => {
+                    let set = self.patchset(pair, std::mem::take(&mut docs), diagnostics);
+                    parsed = Parsed::Item(Item::Patchset(set));
+                }
                 Rule::feature => {
                     let docs = std::mem::take(&mut docs);
-                    let names = pair.into_inner().filter(|part| part.as_rule() == Rule::ident);
-                    for name in names {
-                        parsed = Parsed::Item(Item::Feature(Feature { docs: docs.clone(), name: self.word(&name) }));
+                    if let Some(name) = self.words(pair).into_iter().next() {
+                        parsed = Parsed::Item(Item::Feature(Feature { docs, name }));
                     }
                 }
                 Rule::include => {
-                    for part in pair.into_inner().filter(|part| part.as_rule() == Rule::string) {
-                        parsed = Parsed::Include(self.string(part));
+                    if let Some(span) = first_doc {
+                        diagnostics.push(
+                            Diagnostic::new(Code::SYNTAX, span, "a doc comment stands above an `include`")
+                                .label("documents nothing")
+                                .help("write `//` for a remark"),
+                        );
+                    }
+                    let path = pair.into_inner().find(|part| part.as_rule() == Rule::string);
+                    if let Some(path) = path {
+                        parsed = Parsed::Include(self.string(path));
                     }
                 }
                 Rule::op => {
@@ -111,7 +125,7 @@ impl Reader {
             .map_or(Word { text: String::new(), span }, |text| self.word(&text))
     }
 
-    fn patchset(self, pair: Pair<'_, Rule>, diagnostics: &mut Diagnostics) -> Patchset {
+    fn patchset(self, pair: Pair<'_, Rule>, docs: Vec<String>, diagnostics: &mut Diagnostics) -> Patchset {
         let mut name = Word { text: String::new(), span: self.span(&pair) };
         let mut clauses = Vec::new();
         let open_end = self.open_end(&pair, diagnostics);
@@ -138,7 +152,7 @@ impl Reader {
             };
             clauses.extend(kind.map(|kind| SetClause { kind, span }));
         }
-        Patchset { name, clauses }
+        Patchset { docs, name, clauses }
     }
 
     /// Reports a block that is never closed; returns where it breaks off. A clause that ends there was broken by it.
