@@ -9,7 +9,7 @@
 //! | assemble | [`Assembled`] | bytes, instructions and fixups too |
 //! | check | [`Checked`](crate::check::Checked) | its fit into every site, its disassembly and its effects too |
 //!
-//! An item that failed in a phase is *poisoned*: [`Row::code`] stays `None`, the later phases pass over it, and its
+//! An item that failed in a phase is *poisoned*: [`AssembledRow::code`] stays `None`, the later phases pass over it, and its
 //! diagnostics say why. Only the check phase can make a `Checked`, and only when there was no error.
 
 use crate::arch::Arch;
