@@ -33,11 +33,6 @@ impl Setup {
         setup
     }
 
-    /// Whether it makes 32-bit code.
-    pub(crate) fn is_32_bit(&self) -> bool {
-        self.flags.contains(&"-m32")
-    }
-
     /// Link-time optimisation: gcc's with GNU ld, clang's with lld.
     pub(crate) fn lto(&self) -> Self {
         if self.compiler == "gcc" { self.and(&["-flto"]) } else { self.and(&["-flto", "-fuse-ld=lld-19"]) }

@@ -14,8 +14,8 @@ const NOPS: [&[u8]; 8] = [
 /// `len` bytes of NOPs: as many of 8 bytes as fit, then one for the rest.
 pub(super) fn nops(len: usize) -> Vec<u8> {
     let mut bytes = NOPS[7].repeat(len / 8);
-    if len % 8 > 0 {
-        bytes.extend_from_slice(NOPS[len % 8 - 1]);
+    if let Some(rest) = (len % 8).checked_sub(1) {
+        bytes.extend_from_slice(NOPS[rest]);
     }
     bytes
 }
