@@ -56,7 +56,7 @@ const PREFIXES: [&str; 26] = [
 ];
 
 /// The line with some of its words exchanged.
-fn mutate(line: &str, random: &mut Random) -> String {
+fn mutate(line: &str, mode: Mode, random: &mut Random) -> String {
     let mut out = String::with_capacity(line.len() + 16);
     if random.below(12) == 0 {
         out.push_str(random.pick(&PREFIXES));
@@ -76,7 +76,9 @@ fn mutate(line: &str, random: &mut Random) -> String {
             let braced = out.ends_with('{') && !word.starts_with('k');
             let scale = out.ends_with('*') || out.ends_with(',') && bytes.get(at) == Some(&b')');
             if let Some(class) = class.filter(|_| !first_word && random.below(2) == 0) {
-                out.push_str(random.pick(class));
+                // In Intel syntax GNU as makes a symbol of a register that the mode lacks; this crate refuses it.
+                let register = random.pick(class);
+                out.push_str(if is_register(register, mode) { register } else { word });
             } else if !first_word && !braced && !scale && word.starts_with(|c: char| c.is_ascii_digit()) && random.below(2) == 0 {
                 let edge = random.pick(&EDGES);
                 if out.ends_with('-') {
@@ -112,21 +114,20 @@ struct Score {
 
 fn run(bits: u32, intel: bool, count: usize, random: &mut Random) -> Score {
     let skeletons = shapes::lines(bits, if intel { shapes::Syntax::Intel } else { shapes::Syntax::Att });
-    let lines: Vec<String> = (0..count)
-        .map(|_| {
-            let skeleton = &skeletons[random.below(skeletons.len())];
-            mutate(skeleton, random)
-        })
-        // GNU as 2.40 crashes on MPX with 16-bit addresses, and iced's `far` is a symbol to it.
-        .filter(|line| !(line.contains("bnd") && bits != 64) && !line.contains("far"))
-        .collect();
-    let verdicts = tools::gnu_as(&lines, bits, intel);
     let mode = match bits {
         16 => Mode::Bits16,
         32 => Mode::Bits32,
         _ => Mode::Bits64,
     };
-    assert!(is_register("eax", mode));
+    let lines: Vec<String> = (0..count)
+        .map(|_| {
+            let skeleton = &skeletons[random.below(skeletons.len())];
+            mutate(skeleton, mode, random)
+        })
+        // GNU as 2.40 crashes on MPX with 16-bit addresses, and iced's `far` is a symbol to it.
+        .filter(|line| !(line.contains("bnd") && bits != 64) && !line.contains("far"))
+        .collect();
+    let verdicts = tools::gnu_as(&lines, bits, intel);
     let mut assembler = Lines::new(Options { mode, syntax: if intel { Syntax::Intel } else { Syntax::Att } });
     let mut score = Score { lines: lines.len(), ..Score::default() };
     let mut doubtful = Vec::new();

@@ -59,6 +59,14 @@ fn letter(info: &OpCodeInfo, code: Code) -> u8 {
         Sysretq | Sysexitq => return b'q',
         _ => {}
     }
+    // loop is sized by its counter.
+    if format!("{code:?}").starts_with("Loop") {
+        return match info.address_size() {
+            16 => b'w',
+            32 => b'l',
+            _ => b'q',
+        };
+    }
     match info.operand_size() {
         16 => return b'w',
         32 => return b'l',

@@ -138,7 +138,15 @@ impl<'t> Assembler<'t> {
     }
 
     #[cold]
-    pub(crate) fn report(&mut self, diagnostic: Diagnostic) {
+    pub(crate) fn report(&mut self, mut diagnostic: Diagnostic) {
+        let boundary = |mut at: usize| {
+            at = at.min(self.source.len());
+            while !self.source.is_char_boundary(at) {
+                at += 1;
+            }
+            at
+        };
+        diagnostic.span = boundary(diagnostic.span.start)..boundary(diagnostic.span.end.max(diagnostic.span.start));
         if diagnostic.severity == Severity::Error {
             self.errors += 1;
         }

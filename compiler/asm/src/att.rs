@@ -447,11 +447,11 @@ impl Assembler<'_> {
             (base, operand::NO_REG) => single(base),
             (3 | 5, 6 | 7) => true,
             // `(%si,%bx)` means the same; the encoder has one order.
-            (6 | 7, 3 | 5) => {
+            (6 | 7, 3 | 5) if self.syntax == crate::Syntax::Intel => {
                 std::mem::swap(&mut operand.base, &mut operand.index);
                 true
             }
-            (operand::NO_REG, index) => single(index) && {
+            (operand::NO_REG, index) if self.syntax == crate::Syntax::Intel => single(index) && {
                 operand.base = index;
                 operand.index = operand::NO_REG;
                 true

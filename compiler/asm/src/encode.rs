@@ -7,7 +7,7 @@ use crate::diagnostic::{Diagnostic, ErrorKind};
 use crate::expression::Failed;
 use crate::fixups::FixupKind;
 use crate::form::{Encoding, Form};
-use crate::kinds::{FAR_OFF16, FAR_SEL, KINDS, Slot};
+use crate::kinds::{FAR_OFF16, FAR_SEL, KINDS, Slot, TMM, VSIBX, VSIBY, VSIBZ};
 use crate::layout::Pending;
 use crate::operand::{IP_REG, NO_REG, Operand};
 use crate::prefixes::{BND, REP, REPNE, SEGMENT_BYTES, XACQUIRE, XRELEASE, hint};
@@ -65,7 +65,12 @@ fn loses_bits(value: i64, width: u8) -> bool {
 
 /// Instructions beside the string ones that GNU as takes behind `rep`: a two-byte `ret`, `pause`, VIA PadLock.
 fn rep_is_harmless(form: &Form) -> bool {
-    form.map == 0 && matches!(form.opcode, 0x90 | 0xc2 | 0xc3) && form.flags & Form::MODRM == 0 || form.map == 1 && matches!(form.opcode, 0xa6 | 0xa7)
+    match form.map {
+        0 => matches!(form.opcode, 0x90 | 0xc2 | 0xc3) && matches!(KINDS[form.ops[0] as usize].slot, Slot::Implied | Slot::Imm(_)),
+        // bsf and bsr behind F3 are tzcnt and lzcnt, which is how old assemblers were made to write them.
+        1 => matches!(form.opcode, 0xa6 | 0xa7 | 0xbc | 0xbd),
+        _ => false,
+    }
 }
 
 /// What [`crate::form::Roles::other`] stands for.
@@ -145,6 +150,9 @@ impl Assembler<'_> {
             rm = form.rm_group;
         }
 
+        if form.flags & (Form::GATHER | Form::UNIQUE_DEST) != 0 {
+            self.check_distinct(form)?;
+        }
         if form.opcode == 0x90 && form.map == 0 && count == 2 && opcode_low == 0 && form.osz >= 32 && long {
             return self.exchange_with_itself(form);
         }
@@ -257,6 +265,12 @@ impl Assembler<'_> {
                 self.report(Diagnostic::error(ErrorKind::Addressing, span, "MPX instructions take no shorter address"));
                 return Err(Failed);
             }
+            let wrong = if address_bits == 16 { hint::DISP32 } else { hint::DISP16 };
+            if self.insn.hints & wrong != 0 {
+                let span = self.statement_span();
+                self.report(Diagnostic::error(ErrorKind::Prefix, span, "this displacement size does not exist with this address size"));
+                return Err(Failed);
+            }
             address = self.address(i, address_bits, shift, form.flags & Form::NEED_SIB != 0);
         }
 
@@ -273,6 +287,14 @@ impl Assembler<'_> {
                         // Without REX, 32-bit mode reaches %cr8 by `lock` (AMD64 manual volume 3, MOV CRn).
                         let span = self.statement_span();
                         self.report(Diagnostic::error(ErrorKind::WrongMode, span, "this needs a REX prefix, which only 64-bit mode has"));
+                        return Err(Failed);
+                    }
+                    if self.insn.prefixes.rex & rex != 0 {
+                        let span = self.statement_span();
+                        self.report(
+                            Diagnostic::error(ErrorKind::Prefix, span, "the operands bring these bits of the REX prefix already")
+                                .label("GNU as calls this the same prefix twice"),
+                        );
                         return Err(Failed);
                     }
                     buffer.push(0x40 | rex | self.insn.prefixes.rex);
@@ -493,7 +515,7 @@ impl Assembler<'_> {
             return address;
         }
         let mode = if symbolic {
-            if forced & hint::DISP8 != 0 { 1 } else { 2 }
+            2
         } else if forced & hint::DISP32 != 0 {
             2
         } else if displacement == 0 && op.base & 7 != 5 && forced == 0 {
@@ -540,7 +562,7 @@ impl Assembler<'_> {
         let forced = self.insn.hints & (hint::DISP8 | hint::DISP16);
         let scaled = displacement >> shift;
         let mode = if op.expr != 0 {
-            if forced & hint::DISP8 != 0 { 1 } else { 2 }
+            2
         } else if forced & hint::DISP16 != 0 {
             2
         } else if displacement == 0 && rm != 6 && forced == 0 {
@@ -563,8 +585,12 @@ impl Assembler<'_> {
         let hle = matches!(prefixes.rep_word, XACQUIRE | XRELEASE);
         let hle_alone = form.flags & Form::HLE_NOLOCK != 0;
         let code_string = form.map == 0 && matches!(form.opcode, 0x6c..=0x6f | 0xa4..=0xa7 | 0xaa..=0xaf);
-        let problem = if prefixes.segment != 0 && !prefixes.notrack && self.insn.ops[..self.insn.count].iter().any(|op| op.is_memory() && op.seg != 0) {
-            "the operand has a segment already"
+        let clash = |i: usize| {
+            let segment = self.insn.ops[i].seg;
+            segment != 0 && SEGMENT_BYTES[segment as usize - 1] != prefixes.segment && !self.is_default_segment(i, segment)
+        };
+        let problem = if prefixes.segment != 0 && !prefixes.notrack && (0..self.insn.count).any(clash) {
+            "the operand has another segment already"
         } else if prefixes.address && self.insn.ops[..self.insn.count].iter().any(|op| op.is_memory() && op.addr != 0 && !need_address) {
             "the registers of the address have the mode's own width"
         } else if hle && !prefixes.lock && !hle_alone {
@@ -593,6 +619,41 @@ impl Assembler<'_> {
         }
         let span = self.insn.start as usize..self.insn.name.start as usize;
         self.report(Diagnostic::error(ErrorKind::Prefix, span, "the instruction cannot carry this prefix").label(problem));
+        Err(Failed)
+    }
+
+    /// Registers that the CPU wants distinct (SDM volume 2: gathers, complex FP16 multiplication, AMX tiles).
+    #[cold]
+    fn check_distinct(&mut self, form: &'static Form) -> Result<(), Failed> {
+        let ops = &self.insn.ops[..self.insn.count];
+        let registers: Vec<u8> = ops.iter().filter(|op| !op.is_memory() && !op.is_immediate()).map(|op| op.reg).collect();
+        let vector_index = ops.iter().find(|op| op.classes & (VSIBX | VSIBY | VSIBZ) != 0).map(|op| op.index);
+        if let Some(index) = vector_index {
+            let masked = self.insn.mask != 0;
+            let clash = registers.contains(&index) || !masked && registers.len() == 2 && registers[0] == registers[1];
+            if clash && form.flags & Form::GATHER != 0 {
+                let span = self.statement_span();
+                self.report(Diagnostic::warning(
+                    ErrorKind::Unencodable,
+                    span,
+                    "the mask, index and destination of a gather should be distinct registers",
+                ));
+            }
+            return Ok(());
+        }
+        let tiles = ops.iter().all(|op| op.classes & TMM != 0);
+        let clash = registers[1..].contains(&registers[0]) || tiles && registers.len() == 3 && registers[1] == registers[2];
+        if !clash {
+            return Ok(());
+        }
+        let span = self.statement_span();
+        self.report(
+            Diagnostic::error(ErrorKind::Unencodable, span, "the CPU wants distinct registers here").label(if tiles {
+                "all three tiles must differ"
+            } else {
+                "the destination must differ from the sources"
+            }),
+        );
         Err(Failed)
     }
 

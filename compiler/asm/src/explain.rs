@@ -10,6 +10,9 @@ use crate::table::{self, List, NAMES, Name};
 use crate::{ItemKind, Mode, Syntax};
 use std::ops::Range;
 
+/// Unknown mnemonics of a block for which the nearest names are looked up.
+const MAX_SEARCHES: usize = 20;
+
 /// Why a mnemonic is out of reach, by `Name::special - 0x80`.
 const UNSUPPORTED: [&str; 5] = ["APX", "AVX10.2", "one of the newest AMX extensions", "MOVRS", "USER_MSR"];
 
@@ -53,7 +56,7 @@ pub(crate) fn unknown_register(name: &str, mode: Mode, span: Range<usize>) -> Di
     let bare = name.trim_start_matches('%');
     let mut diagnostic = Diagnostic::error(ErrorKind::UnknownRegister, span.clone(), format!("there is no register `{name}`"));
     let names = crate::registers::register_names(mode);
-    if let Some(best) = nearest(bare, names.iter().map(String::as_str), 1).first() {
+    if let Some(best) = nearest(bare, names.iter(), 1).first() {
         let text = if name.starts_with('%') { format!("%{best}") } else { best.clone() };
         diagnostic = diagnostic.help(format!("did you mean `{text}`?")).fix(span, text);
     }
@@ -73,30 +76,40 @@ pub(crate) fn unknown_directive(name: &str, span: Range<usize>) -> Diagnostic {
 }
 
 /// The names of `all` that are nearest to `name`, best first.
-pub(crate) fn nearest<'n>(name: &str, all: impl Iterator<Item = &'n str>, count: usize) -> Vec<String> {
+pub(crate) fn nearest<N: AsRef<[u8]>>(name: &str, all: impl Iterator<Item = N>, count: usize) -> Vec<String> {
     let lower = name.to_ascii_lowercase();
+    let lower = lower.as_bytes();
+    if lower.len() > LONGEST {
+        return Vec::new();
+    }
     let limit = (lower.len() / 3).clamp(1, 3);
-    let mut found: Vec<(usize, usize, &str)> = all
-        .filter(|other| other.len().abs_diff(lower.len()) <= limit)
-        .map(|other| (distance(lower.as_bytes(), other.as_bytes()), other))
-        .filter(|(distance, _)| *distance <= limit)
-        // Of equal distance, a name that starts the same is the better guess.
-        .map(|(distance, other)| (distance, usize::from(other.as_bytes().first() != lower.as_bytes().first()), other))
-        .collect();
+    let mut found: Vec<(usize, bool, String)> = Vec::new();
+    for other in all {
+        let other = other.as_ref();
+        if other.len().abs_diff(lower.len()) > limit || other.len() > LONGEST {
+            continue;
+        }
+        let distance = distance(lower, other);
+        if distance <= limit {
+            // Of equal distance, a name that starts the same is the better guess.
+            found.push((distance, other.first() != lower.first(), String::from_utf8_lossy(other).into_owned()));
+        }
+    }
     found.sort();
     found.truncate(count);
-    found.into_iter().map(|(_, _, other)| other.to_string()).collect()
+    found.into_iter().map(|(_, _, other)| other).collect()
 }
+
+/// Longest name that has near ones.
+const LONGEST: usize = 32;
 
 /// Edit distance with transpositions (optimal string alignment).
 fn distance(a: &[u8], b: &[u8]) -> usize {
-    if a.len() > 64 || b.len() > 64 {
-        return usize::MAX;
-    }
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
+    let mut before = [0usize; LONGEST + 1];
+    let mut last: [usize; LONGEST + 1] = std::array::from_fn(|j| j);
     for i in 1..=a.len() {
-        let mut row = vec![i; b.len() + 1];
+        let mut row = [0usize; LONGEST + 1];
+        row[0] = i;
         for j in 1..=b.len() {
             let cost = usize::from(a[i - 1] != b[j - 1]);
             row[j] = (last[j - 1] + cost).min(last[j] + 1).min(row[j - 1] + 1);
@@ -104,7 +117,8 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
                 row[j] = row[j].min(before[j - 2] + 1);
             }
         }
-        before = std::mem::replace(&mut last, row);
+        before = last;
+        last = row;
     }
     last[b.len()]
 }
@@ -137,8 +151,8 @@ pub fn mnemonics(mode: Mode, syntax: Syntax) -> Vec<String> {
 /// assert_eq!(nearest_mnemonics("psuhf", Mode::Bits64, Syntax::Att, 1), ["pushf"]);
 /// ```
 pub fn nearest_mnemonics(name: &str, mode: Mode, syntax: Syntax, count: usize) -> Vec<String> {
-    let all = mnemonics(mode, syntax);
-    nearest(name, all.iter().map(String::as_str), count)
+    let column = column(mode, syntax);
+    nearest(name, NAMES.iter().filter(|name| name.lists[column] != 0).map(Name::bytes), count)
 }
 
 fn column(mode: Mode, syntax: Syntax) -> usize {
@@ -193,7 +207,8 @@ impl Assembler<'_> {
         let name = self.str(start, end);
         let mut diagnostic =
             Diagnostic::error(ErrorKind::UnknownMnemonic, start..end, format!("there is no instruction `{name}`")).label("unknown mnemonic");
-        let near = nearest_mnemonics(name, self.mode, self.syntax, 3);
+        // A search through all names is worth it for a few mistakes, not for a text in another language.
+        let near = if self.errors < MAX_SEARCHES { nearest_mnemonics(name, self.mode, self.syntax, 3) } else { Vec::new() };
         if let Some(best) = near.first() {
             let list: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
             diagnostic = diagnostic.help(format!("near: {}", list.join(", "))).fix(start..end, best.clone());
@@ -366,6 +381,10 @@ impl Assembler<'_> {
         if forms.iter().all(|form| form.flags & Form::WANT_VEX != 0) {
             return Diagnostic::error(ErrorKind::Prefix, span, format!("`{text}` has these operands in its VEX form only"))
                 .help("write `{vex}` before it");
+        }
+        if insn.hints & crate::prefixes::hint::EVEX != 0 {
+            return Diagnostic::error(ErrorKind::Prefix, span, format!("`{text}` needs an AVX-512 form for `{{evex}}` and has none with these operands"))
+                .label("no EVEX encoding");
         }
         Diagnostic::error(ErrorKind::Prefix, span, format!("`{text}` has no form that the pseudo-prefix asks for")).label("no such encoding")
     }

@@ -11,7 +11,7 @@ use crate::expression::Failed;
 use crate::fixups::{self, Fixup, FixupKind};
 use crate::form::Form;
 use crate::kinds::{KINDS, Slot};
-use crate::prefixes::hint;
+use crate::prefixes::{BND, hint};
 use crate::symbols::{Definition, Place, Value};
 use crate::{Assembly, ItemKind, Mode};
 
@@ -63,9 +63,18 @@ impl Assembler<'_> {
             self.report(Diagnostic::error(ErrorKind::OperandForm, op.span(), "this instruction takes no branch target"));
             return Err(Failed);
         };
-        if prefixes.lock || prefixes.rep != 0 && prefixes.rep != 0xf2 || prefixes.notrack {
+        // Jcc takes branch hints (2E, 3E), everything takes `bnd`; GNU as drops other segments with a warning.
+        let conditional = short.is_some_and(|form| form.opcode >> 4 == 7);
+        let segment = prefixes.segment != 0 && !(conditional && matches!(prefixes.segment, 0x2e | 0x3e));
+        if prefixes.lock || prefixes.rep != 0 && prefixes.rep_word != BND || prefixes.notrack || segment {
             let span = self.insn.start as usize..self.insn.name.start as usize;
             self.report(Diagnostic::error(ErrorKind::Prefix, span, "a direct branch cannot carry this prefix"));
+            return Err(Failed);
+        }
+        let wrong = if self.mode == Mode::Bits16 { hint::DISP32 } else { hint::DISP16 };
+        if self.insn.hints & (hint::VEX | hint::EVEX | wrong) != 0 {
+            let span = self.insn.start as usize..self.insn.name.start as usize;
+            self.report(Diagnostic::error(ErrorKind::Prefix, span, "a branch has no such encoding"));
             return Err(Failed);
         }
         let mode_bits = self.mode.bits() as u8;

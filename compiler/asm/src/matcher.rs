@@ -75,8 +75,11 @@ impl Instruction {
         if flags & Form::WANT_VEX != 0 && self.hints & hint::VEX == 0
             || flags & Form::NEED_MASK != 0 && self.mask == 0
             || self.mask != 0 && flags & (Form::MASK | Form::NEED_MASK) == 0
-            || self.zero && flags & Form::ZERO == 0
-            || self.hints & hint::VEX != 0 && !matches!(form.enc, Encoding::Vex)
+            || self.zero && (flags & Form::ZERO == 0 || self.mask == 0)
+            || self.hints & hint::VEX != 0 && !matches!(form.enc, Encoding::Vex | Encoding::Xop)
+            // A direction was asked for, which the short exchange with the accumulator does not have.
+            || self.hints & (hint::LOAD | hint::STORE | hint::SWAP) != 0 && form.map == 0 && form.opcode == 0x90
+            || self.hints & hint::REX != 0 && form.enc >= Encoding::Vex
             || self.hints & hint::EVEX != 0 && form.enc != Encoding::Evex
         {
             return false;
@@ -226,7 +229,7 @@ impl Assembler<'_> {
                 16 => 2,
                 32 => 3,
                 64 => 4,
-                _ if self.syntax == Syntax::Intel => match insn.ops[..count].iter().find(|op| op.size != 0).map_or(0, |op| op.size) {
+                _ if self.syntax == Syntax::Intel && !insn.ops[..count].iter().any(|op| op.classes & !(kinds::ANY_MEM | kinds::IMM) != 0) => match insn.ops[..count].iter().find(|op| op.size != 0).map_or(0, |op| op.size) {
                     1 => 1,
                     2 => 2,
                     4 => 3,

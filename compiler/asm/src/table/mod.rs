@@ -110,8 +110,28 @@ pub(crate) struct Name {
 impl Name {
     /// The text of the name.
     pub(crate) fn text(&self) -> String {
-        let bytes: Vec<u8> = self.key.iter().flat_map(|word| word.to_le_bytes()).take_while(|&byte| byte != 0).collect();
-        String::from_utf8_lossy(&bytes).into_owned()
+        String::from_utf8_lossy(self.bytes().as_ref()).into_owned()
+    }
+
+    /// The same without an allocation.
+    pub(crate) fn bytes(&self) -> NameBytes {
+        let mut bytes = [0; 24];
+        for (chunk, word) in bytes.chunks_exact_mut(8).zip(&self.key) {
+            chunk.copy_from_slice(&word.to_le_bytes());
+        }
+        NameBytes { bytes, len: bytes.iter().position(|&byte| byte == 0).unwrap_or(24) }
+    }
+}
+
+/// The characters of a name.
+pub(crate) struct NameBytes {
+    bytes: [u8; 24],
+    len: usize,
+}
+
+impl AsRef<[u8]> for NameBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.len]
     }
 }
 
