@@ -129,7 +129,7 @@ fn records_survive_every_linker() {
     let main = tables.write("main.c", MAIN);
     for compiler in COMPILERS {
         for pie in [&["-m64", "-fPIE"][..], &["-m64", "-fno-pie"], &["-m32", "-fno-pie"]] {
-            for count in [0, 1, 1500] {
+            for count in [0, 1, 600] {
                 let setup = Setup::new(compiler, pie).and(&["-O1", "-ffunction-sections", "-Wall", "-Werror"]);
                 // The patcher between two units with sites: the run of their pages must leave its own page out.
                 let mut sources = vec![main.clone(), tables.dir.join("demo.c"), runtime().join("pvc.c")];
