@@ -182,7 +182,8 @@ static int site_is_ours(const struct pv_set *set, const struct place *place)
 		return 1;
 	form.kind = place->plan->kind;
 	form.len = (uint8_t)len;
-	if (form_original(set, place->index, place->stub, &form) == PV_OK && holds(&form, len, at))
+	if (set->kinds[form.kind].operand == PV_OPERAND_NONE && form_original(set, place->index, 0, &form) == PV_OK &&
+	    holds(&form, len, at))
 		return 1;
 	for (unsigned r = op->row; r < (unsigned)op->row + op->nrows; r++)
 		if (form_row(set, r, &form) == PV_OK && holds(&form, len, at))
