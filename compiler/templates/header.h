@@ -114,11 +114,10 @@ extern void pv_{{ set }}_nop(void) PV_HIDDEN;
  *     ... pv_{{ set }}_ops.OP = PV_{{ upper }}_THUNK(OP, fn);
  * or any address that keeps the op's contract (a pv_{{ set }}_default_OP, pv_{{ set }}_nop, your own assembly):
  *     pv_{{ set }}_ops.OP = PV_{{ upper }}_SLOT(OP, pv_{{ set }}_nop);
- * {% if defaults %}PV_{{ upper }}_DEFAULT(OP, fn); defines the external function that an op names as its default by a C function. {% endif %}*/
+ */
 #define PV_{{ upper }}_BACKEND(op, fn) PV_{{ upper }}_BACKEND_##op(fn)
 #define PV_{{ upper }}_THUNK(op, fn) PV_{{ upper }}_THUNK_##op(fn)
-{% if defaults %}#define PV_{{ upper }}_DEFAULT(op, fn) PV_{{ upper }}_DEFAULT_##op(fn)
-{% endif %}#define PV_{{ upper }}_SLOT(op, address) ((__typeof__(pv_{{ set }}_ops.op))(unsigned long)(address))
+#define PV_{{ upper }}_SLOT(op, address) ((__typeof__(pv_{{ set }}_ops.op))(unsigned long)(address))
 
 {% for definition in result_structs %}
 {{ definition }}

@@ -44,16 +44,15 @@ __attribute__((noinline)) static void wait_a_little(void)
 	pv_userspace_cpu_serialize();
 }
 
-/* What bits.popcount calls on a CPU without POPCNT: an ordinary C function, behind a thunk that keeps the registers which
- * a site of this op leaves alone. */
-static unsigned long count_bits(unsigned long value)
+/* What bits.popcount calls on a CPU without POPCNT: an ordinary C function. The table calls it behind a thunk that keeps
+ * the registers which a site of this op leaves alone. */
+PV_CALL unsigned long userspace_popcount(unsigned long value)
 {
 	unsigned long count = 0;
 	for (; value; value &= value - 1)
 		count++;
 	return count;
 }
-PV_USERSPACE_DEFAULT(bits_popcount, count_bits);
 
 /* ---- Showing it ------------------------------------------------------------------------------------------------ */
 

@@ -235,22 +235,33 @@ pub(super) fn backend_macro(
     lines
 }
 
-/// The macro that defines the external default of a narrow op (`default SYMBOL`) by the C function `pv_fn`.
-pub(super) fn default_macro(
+/// Whether the op's external default (`default SYMBOL`) is a plain C function that needs a thunk to keep the contract.
+/// Where nothing can be called from C the symbol is assembly that keeps it itself.
+pub(super) fn wraps_default(op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> bool {
+    op.default.is_some() && !op.diverges() && !op.nocall && !is_plain(op, contract)
+}
+
+/// The declaration of the plain C function that is an op's external default.
+pub(super) fn default_declaration(set: &Set, op: &Op<CheckedRow>, symbol: &str) -> String {
+    let (returned, parameters) = backend_signature(set, op);
+    format!("extern PV_CALL {}({parameters});\n", spaced(&returned, symbol))
+}
+
+/// The thunk around it, in the file of the table.
+pub(super) fn default_thunk(
     context: &Context<'_>,
     set: &Set,
     op: &Op<CheckedRow>,
     contract: &Contract<CheckedRow>,
-) -> Vec<String> {
-    let (ident, upper) = (names::ident(op), set.name.to_uppercase());
-    let target = format!("pv_{}_{ident}_default_to_##pv_fn", set.name);
-    let mut lines = vec![format!("#define PV_{upper}_DEFAULT_{ident}(pv_fn)")];
-    lines.extend(target_function(set, op, &target));
-    lines.push("__attribute__((__naked__, __noinline__, __used__))".to_owned());
-    lines.push(format!("void pv_{}_default_{ident}(void)", set.name));
+    symbol: &str,
+) -> String {
+    let ident = names::ident(op);
+    let target = format!("pv_{}_{ident}_default_to", set.name);
+    let mut lines = vec![format!("/* {symbol}(), and what it may destroy of what the op keeps */")];
+    lines.extend(target_function(set, op, &target).map(|line| line.replace("pv_fn", symbol)));
+    lines.push(format!("PV_CODE pv_{}_default_{ident}(void)", set.name));
     lines.extend(thunk_body(context, op, contract, &target));
-    lines.push(format!("struct pv_{}_{ident}_slot", set.name));
-    lines
+    lines.join("\n") + "\n"
 }
 
 /// A static function between thunk and `pv_fn`: the compiler lets asm name it in every code model, where an exported one

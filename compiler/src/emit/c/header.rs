@@ -23,7 +23,6 @@ struct Header {
     user: bool,
     red_zone: bool,
     identity: bool,
-    defaults: bool,
     op_names: Vec<String>,
     features: Vec<String>,
     result_structs: Vec<String>,
@@ -63,7 +62,6 @@ pub(super) fn render(checked: &Checked, sources: &SourceMap) -> String {
             .iter()
             .any(|op| op.on(Arch::X86_64).is_some_and(|contract| calls::endangers_red_zone(op, contract))),
         identity: has_identity(unit),
-        defaults: unit.ops.iter().any(|op| op.default.is_some()),
         op_names: unit.ops.iter().map(names::ident).collect(),
         features: unit.features.iter().enumerate().map(|(bit, feature)| feature_macro(&upper, bit, feature)).collect(),
         result_structs: unit.ops.iter().filter(|op| op.results().len() > 1).map(|op| result_struct(unit, op)).collect(),
@@ -145,7 +143,10 @@ fn op_part(unit: &Unit<CheckedRow>, id: usize, op: &Op<CheckedRow>, arch: Arch, 
         if plain { calls::plain_slot(set, op) } else { format!("const struct pv_{name}_{ident}_slot *{ident};") };
 
     let mut code = docs(op);
-    code.push_str(&match &op.default {
+    if let Some(symbol) = op.default.as_deref().filter(|_| calls::wraps_default(op, contract)) {
+        code.push_str(&calls::default_declaration(set, op, symbol));
+    }
+    code.push_str(&match op.default.as_deref().filter(|_| !calls::wraps_default(op, contract)) {
         Some(symbol) => format!("extern void pv_{name}_default_{ident}(void) __asm__(\"{symbol}\");\n"),
         None => format!("extern void pv_{name}_default_{ident}(void) PV_HIDDEN;\n"),
     });
@@ -172,9 +173,6 @@ fn op_part(unit: &Unit<CheckedRow>, id: usize, op: &Op<CheckedRow>, arch: Arch, 
             code.push_str(&format!("#define PV_{upper}_THUNK_{ident}(pv_fn) (pv_fn)\n"));
         } else {
             code.push_str(&continued(&calls::backend_macro(context, set, op, contract)));
-            if op.default.is_some() {
-                code.push_str(&continued(&calls::default_macro(context, set, op, contract)));
-            }
             code.push_str(&format!(
                 "#define PV_{upper}_THUNK_{ident}(pv_fn) \\\n\t((const struct pv_{name}_{ident}_slot *)(unsigned long)pv_{name}_{ident}_thunk_##pv_fn)\n"
             ));

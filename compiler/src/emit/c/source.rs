@@ -122,8 +122,12 @@ fn functions(unit: &Unit<CheckedRow>, arch: Arch, context: &Context<'_>) -> Vec<
     for (id, op) in unit.ops.iter().enumerate() {
         let Some(contract) = op.on(arch) else { continue };
         let ident = names::ident(op);
-        if op.default.is_none() {
-            functions.push(default_function(set, op, contract));
+        match &op.default {
+            None => functions.push(default_function(set, op, contract)),
+            Some(symbol) if super::calls::wraps_default(op, contract) => {
+                functions.push(super::calls::default_thunk(context, &unit.set, op, contract, symbol));
+            }
+            Some(_) => {}
         }
         if contract.sites.iter().any(|site| site.kind.operand == SiteOperand::Trampoline) {
             let slot = sites::slot(context, arch, id);
