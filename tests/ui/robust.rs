@@ -195,7 +195,7 @@ fn big_and_deep_input_ends_in_an_error() {
     let op = |body: &str| format!("{head}op a() {{\n{body}\n}}\n").into_bytes();
     let many = |text: &str, bytes: usize| text.repeat(bytes / text.len());
     // Enough for a quadratic step to take minutes.
-    const LONG: usize = 256 << 10;
+    const LONG: usize = 128 << 10;
     assert_eq!(quickly("one line", &many("a", 100 << 20).into_bytes()), [Code::LIMIT]);
     assert_eq!(quickly("a long line", &op(&many("clobbers a, ", MAX_LINE + 12))), [Code::LIMIT]);
     assert_eq!(quickly("a long item", &op(&many("// x\n", MAX_ITEM))), [Code::LIMIT]);

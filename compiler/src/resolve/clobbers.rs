@@ -47,16 +47,15 @@ pub(super) fn resolve(
             if word.text == "none" {
                 if !single {
                     good = false;
-                    context.report(
-                        Diagnostic::new(Code::CONTRACT, word.span, "`none` stands beside other clobbers")
-                            .help("`clobbers none` says that a site destroys nothing: it stands alone"),
-                    );
+                    let found = Diagnostic::new(Code::CONTRACT, word.span, "`none` stands beside other clobbers")
+                        .help("`clobbers none` says that a site destroys nothing: it stands alone");
+                    context.report(context.drop_item(found, word.span));
                 }
                 continue;
             }
             for (arch, clobbers) in list.iter_mut().filter(|(arch, _)| of_group.contains(arch)) {
                 match item(word, *arch, arches, group) {
-                    Ok(what) => good &= add(context, clobbers, ClobberItem { what, span: word.span }, *arch),
+                    Ok(what) => clobbers.items.push(ClobberItem { what, span: word.span }),
                     Err(found) => {
                         good = false;
                         context.report(*found);
@@ -65,7 +64,8 @@ pub(super) fn resolve(
             }
         }
     }
-    (list, good)
+    let single = drop_redundant(context, &mut list);
+    (list, good && single)
 }
 
 /// What a word names on `arch`.
@@ -126,32 +126,46 @@ fn unknown(word: &Word, arch: Arch) -> Box<Diagnostic> {
     })
 }
 
-/// Adds an item unless what it says was said before.
-fn add(context: &mut Context<'_>, clobbers: &mut Clobbers, new: ClobberItem, arch: Arch) -> bool {
-    let volatile = |item: &ClobberItem| match item.what {
-        Clobber::Register(register) => arch.table().caller_saved.contains(&register),
-        Clobber::Flags => true,
-        _ => false,
-    };
-    let double = clobbers.items.iter().find(|old| {
-        old.what == new.what
-            || old.what == Clobber::CallerSaved && volatile(&new)
-            || new.what == Clobber::CallerSaved && volatile(old)
-    });
-    if let Some(first) = double {
-        let text = context.sources.text(new.span);
-        let same = first.what == new.what;
-        let message = match same {
-            true => format!("`{text}` is declared twice"),
-            false => format!("`{text}` says again what `{}` says", context.sources.text(first.span)),
+/// Reports items that others say already on every arch that they are for, and leaves them out; `true` if there
+/// are none.
+fn drop_redundant(context: &mut Context<'_>, lists: &mut [(Arch, Clobbers)]) -> bool {
+    let mut spans: Vec<Span> = lists.iter().flat_map(|(_, clobbers)| &clobbers.items).map(|item| item.span).collect();
+    spans.sort_unstable();
+    spans.dedup();
+    let mut dropped: Vec<Span> = Vec::new();
+    // From the last: of two that say the same the first stays.
+    for &span in spans.iter().rev() {
+        let others = |arch: Arch, clobbers: &Clobbers| -> Option<Option<Span>> {
+            let item = clobbers.items.iter().find(|item| item.span == span)?;
+            let volatile = match item.what {
+                Clobber::Register(register) => arch.table().caller_saved.contains(&register),
+                Clobber::Flags => true,
+                _ => false,
+            };
+            let says = |other: &&ClobberItem| {
+                other.span != span
+                    && !dropped.contains(&other.span)
+                    && (other.what == item.what || volatile && other.what == Clobber::CallerSaved)
+            };
+            Some(clobbers.items.iter().find(says).map(|other| other.span))
         };
-        context.report(
-            Diagnostic::new(Code::DUPLICATE, new.span, message)
-                .also(first.span, "declared here")
-                .help("drop one of them"),
-        );
-        return false;
+        let Some(covers) = lists.iter().filter_map(|(arch, list)| others(*arch, list)).collect::<Option<Vec<Span>>>()
+        else {
+            continue;
+        };
+        let Some(&cover) = covers.first() else { continue };
+        dropped.push(span);
+        let (text, other) = (context.sources.text(span), context.sources.text(cover));
+        let message = if text == other {
+            format!("`{text}` is declared twice")
+        } else {
+            format!("`{text}` says again what `{other}` says")
+        };
+        let found = Diagnostic::new(Code::DUPLICATE, span, message).also(cover, "declared here");
+        context.report(context.drop_item(found, span));
     }
-    clobbers.items.push(new);
-    true
+    for (_, clobbers) in lists {
+        clobbers.items.retain(|item| !dropped.contains(&item.span));
+    }
+    dropped.is_empty()
 }

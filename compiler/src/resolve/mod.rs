@@ -123,6 +123,22 @@ impl Context<'_> {
         }
     }
 
+    /// Adds to a finding the fix that takes the item at `item` out of its list; nothing if it stands alone.
+    fn drop_item(&self, found: Diagnostic, item: Span) -> Diagnostic {
+        let text = &self.sources.file(item.file).text;
+        let blanks = [' ', '\t'];
+        let before = text[..item.start as usize].trim_end_matches(blanks);
+        let after = text[item.end as usize..].trim_start_matches(blanks);
+        let span = if before.ends_with(',') {
+            Span { start: before.len() as u32 - 1, ..item }
+        } else if let Some(rest) = after.strip_prefix(',') {
+            Span { end: (text.len() - rest.trim_start_matches(blanks).len()) as u32, ..item }
+        } else {
+            return found;
+        };
+        found.fix("drop it from the list", span, "")
+    }
+
     fn limit(&mut self, span: Span, message: String) {
         self.report(Diagnostic::new(Code::LIMIT, span, message));
     }

@@ -73,7 +73,7 @@ pub(super) fn resolve(
         });
     }
     let Draft { params, returns, .. } = draft.filter(|_| placeable)?;
-    let resolved = Op {
+    let mut resolved = Op {
         name: op.name.text.clone(),
         span: op.name.span,
         docs: op.docs.clone(),
@@ -89,6 +89,12 @@ pub(super) fn resolve(
         contracts,
     };
     check(context, &resolved, &clauses);
+    let before = context.diagnostics.errors();
+    for contract in &resolved.contracts {
+        check_clobbers(context, &resolved, contract);
+    }
+    // Whether a row needs such a clobber is no question any more.
+    resolved.damaged |= context.diagnostics.errors() > before;
     resolved.contracts.iter().all(|contract| !contract.sites.is_empty()).then_some(resolved)
 }
 
@@ -116,10 +122,10 @@ fn source_rows<'a>(
                     continue;
                 }
                 if arches.contains(&arch) {
-                    context.report(
-                        Diagnostic::new(Code::DUPLICATE, word.span, format!("the row names {} twice", arch.name()))
-                            .help("`x86` stands for x86_64 and i386"),
-                    );
+                    let message = format!("the row names {} twice", arch.name());
+                    let found =
+                        Diagnostic::new(Code::DUPLICATE, word.span, message).help("`x86` stands for x86_64 and i386");
+                    context.report(if word.text == "x86" { found } else { context.drop_item(found, word.span) });
                     continue;
                 }
                 if word.text != "x86" && meant.known && !set.set.arches.contains(&arch) {
@@ -230,7 +236,8 @@ fn preserve(context: &mut Context<'_>, word: &Word, preserves: &mut Preserves) -
         }
     };
     if std::mem::replace(kept, true) {
-        context.report(Diagnostic::new(Code::DUPLICATE, word.span, format!("`{}` is listed twice", word.text)));
+        let found = Diagnostic::new(Code::DUPLICATE, word.span, format!("`{}` is listed twice", word.text));
+        context.report(context.drop_item(found, word.span));
     }
     true
 }
@@ -326,7 +333,6 @@ fn check(context: &mut Context<'_>, op: &Op<ResolvedRow>, clauses: &Clauses) {
                 );
             }
         }
-        check_clobbers(context, op, contract);
     }
     let (Some(preserves), Some(clobbers)) = (clauses.preserves_span, clauses.clobbers) else { return };
     let lists = || op.contracts.iter().map(|contract| &contract.clobbers);
@@ -358,18 +364,17 @@ fn check_clobbers(context: &mut Context<'_>, op: &Op<ResolvedRow>, contract: &Co
         }
         if contract.results.iter().any(|result| result.register == register || result.high == Some(register)) {
             let name = register_name(register);
-            context.report(
-                Diagnostic::new(Code::CONTRACT, item.span, format!("{name} carries a result of op `{}`", op.name))
-                    .label("a result is written anyway")
-                    .help("drop it from the clobbers"),
-            );
+            let message = format!("{name} carries a result of op `{}`", op.name);
+            let found = Diagnostic::new(Code::CONTRACT, item.span, message).label("a result is written anyway");
+            context.report(context.drop_item(found, item.span));
         }
     }
 }
 
 fn never_clobbers(context: &Context<'_>, span: Span) -> Diagnostic {
     let message = format!("`{}` is clobbered by an op that does not come back", context.sources.text(span));
-    Diagnostic::new(Code::CONTRACT, span, message)
+    let found = Diagnostic::new(Code::CONTRACT, span, message)
         .label("nobody is left to miss it")
-        .help("after `-> !` only `memory` and `barrier` say something")
+        .help("after `-> !` only `memory` and `barrier` say something");
+    context.drop_item(found, span)
 }

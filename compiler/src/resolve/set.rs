@@ -133,10 +133,9 @@ fn arches(context: &mut Context<'_>, words: &[Word]) -> Vec<Arch> {
                 named.retain(|other| *other != arch);
             }
             if named.contains(&arch) {
-                context.report(
-                    Diagnostic::new(Code::DUPLICATE, word.span, format!("{} is listed twice", arch.name()))
-                        .help("`x86` stands for x86_64 and i386"),
-                );
+                let found = Diagnostic::new(Code::DUPLICATE, word.span, format!("{} is listed twice", arch.name()))
+                    .help("`x86` stands for x86_64 and i386");
+                context.report(if word.text == "x86" { found } else { context.drop_item(found, word.span) });
             } else {
                 named.push(arch);
             }

@@ -49,10 +49,9 @@ pub(super) fn resolve(
                 if let Some(first) =
                     list.iter().find(|first| first.kind.code == site.kind.code && first.len == site.len)
                 {
-                    context.report(
-                        Diagnostic::new(Code::DUPLICATE, site.span, format!("`{}` is listed twice", site.label()))
-                            .also(first.span, "first here"),
-                    );
+                    let message = format!("`{}` is listed twice", site.label());
+                    let found = Diagnostic::new(Code::DUPLICATE, site.span, message).also(first.span, "first here");
+                    context.report(context.drop_item(found, site.span));
                     break;
                 }
                 list.push(site);

@@ -359,6 +359,11 @@ fn hint(diagnostic: Diagnostic, text: &str, at: usize) -> Diagnostic {
             register,
         );
     }
+    if diagnostic.message.starts_with(&format!("expected {STRING}")) && before.ends_with("include") {
+        let path = after.lines().next().unwrap_or_default().trim();
+        let whole = Span { end: span.start + path.len() as u32, ..span };
+        return diagnostic.fix("put it in quotes", whole, format!("\"{path}\""));
+    }
     if after.starts_with('*') {
         return diagnostic.help("a pointer is of type `ptr`");
     }
