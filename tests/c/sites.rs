@@ -54,7 +54,10 @@ fn units(tables: &Tables, arch: Arch) -> (String, String, usize) {
         sites += 1;
     }
     c.push_str("}\n");
-    // What the rows and defaults of the sets name.
+    // What the rows and defaults of the sets name: functions that have a declaration, and anything else.
+    for function in part(1).lines().filter_map(|line| line.strip_prefix("extern PV_CALL ")) {
+        c.push_str(&format!("PV_CALL {} {{ __builtin_trap(); }}\n", function.trim_end_matches(';')));
+    }
     let mut symbols: Vec<&str> = Vec::new();
     for text in [&header, &table] {
         symbols.extend(text.lines().filter(|line| line.starts_with("extern")).filter_map(|line| {
