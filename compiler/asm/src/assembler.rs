@@ -61,6 +61,12 @@ pub(crate) struct Assembler<'t> {
     pub(crate) diagnostics: Vec<Diagnostic>,
     pub(crate) errors: usize,
     pub(crate) want_items: bool,
+    /// Statements that were read before, see `memo.rs`.
+    pub(crate) memo: Box<[crate::memo::Remembered]>,
+    /// Symbols mentioned so far.
+    pub(crate) mentions: usize,
+    /// The statement is a directive.
+    pub(crate) is_directive: bool,
     /// Matches that were found before, see `matcher.rs`.
     pub(crate) cache: Box<[crate::matcher::Remembered]>,
 }
@@ -108,6 +114,9 @@ impl<'t> Assembler<'t> {
             diagnostics: Vec::new(),
             errors: 0,
             want_items: true,
+            memo: Box::default(),
+            mentions: 0,
+            is_directive: false,
             cache: crate::matcher::no_memory(),
         }
     }
@@ -125,9 +134,28 @@ impl<'t> Assembler<'t> {
             self.out.reserve(text.len() / 5);
             self.items.reserve(text.len() / 24 + 1);
         }
+        if self.memo.is_empty() && text.len() < crate::memo::WORTH_IT {
+            while self.cur.pos < self.cur.text.len() {
+                if self.statement().is_err() {
+                    self.cur.skip_statement();
+                }
+            }
+            return;
+        }
+        self.remember_statements();
         while self.cur.pos < self.cur.text.len() {
+            self.cur.space();
+            let probe = self.probe();
+            if probe.as_ref().is_some_and(|probe| self.recall(probe)) {
+                continue;
+            }
+            let before = self.traces();
+            let begin = self.out.len();
+            self.is_directive = false;
             if self.statement().is_err() {
                 self.cur.skip_statement();
+            } else if let Some(probe) = &probe {
+                self.remember(probe, begin, before);
             }
         }
     }
@@ -445,6 +473,7 @@ impl<'t> Assembler<'t> {
         let mut assembly = Assembly::default();
         self.lay_out(&mut assembly);
         if self.errors != 0 {
+            self.diagnostics.retain(|diagnostic| diagnostic.severity == Severity::Error);
             return Err(self.diagnostics);
         }
         assembly.warnings = self.diagnostics;

@@ -65,6 +65,7 @@ const SENSELESS: &[(&str, &str)] = &[
 impl<'t> Assembler<'t> {
     /// A directive; the cursor is behind its name.
     pub(crate) fn directive(&mut self, start: usize, end: usize) -> Result<(), Failed> {
+        self.is_directive = true;
         let span = start..end;
         if self.insn.start as usize != start {
             self.report(Diagnostic::error(ErrorKind::Prefix, span, "a prefix needs an instruction behind it").label("this is a directive"));

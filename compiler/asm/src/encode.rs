@@ -14,13 +14,17 @@ use crate::prefixes::{BND, REP, REPNE, SEGMENT_BYTES, XACQUIRE, XRELEASE, hint};
 use crate::registers::Register;
 use crate::{ItemKind, Mode};
 
-/// Bytes in the making. The longest legal instruction has 15; this crate can be made to write some more prefixes.
-struct Buffer {
-    bytes: [u8; 32],
+/// Bytes that one instruction may take while it is written.
+const ROOM: usize = 32;
+
+/// Bytes in the making, at the end of the output. (In a buffer of their own they would be stored byte by byte and read
+/// back as a block at once, which stalls the CPU.)
+struct Buffer<'b> {
+    bytes: &'b mut [u8; ROOM],
     len: usize,
 }
 
-impl Buffer {
+impl Buffer<'_> {
     #[inline]
     fn push(&mut self, byte: u8) {
         self.bytes[self.len & 31] = byte;
@@ -37,7 +41,7 @@ impl Buffer {
 }
 
 /// A field with a symbol.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Field {
     at: u8,
     width: u8,
@@ -45,6 +49,25 @@ struct Field {
     signed: bool,
     operand: u8,
 }
+
+/// The fields of one instruction: displacement and two immediates at most.
+#[derive(Default)]
+struct Fields {
+    all: [Field; 3],
+    count: usize,
+}
+
+impl Fields {
+    fn add(&mut self, field: Field) {
+        if let Some(slot) = self.all.get_mut(self.count) {
+            *slot = field;
+            self.count += 1;
+        }
+    }
+}
+
+/// Longest instruction (SDM volume 2, section 2.3.11).
+const LONGEST: usize = 15;
 
 /// ModRM, SIB and displacement of the operand in ModRM.rm.
 struct Address {
@@ -126,7 +149,30 @@ impl Assembler<'_> {
     }
 
     /// Writes the instruction with the chosen form.
+    #[inline]
     pub(crate) fn encode(&mut self, form: &'static Form) -> Result<(), Failed> {
+        let mut out = std::mem::take(&mut self.out);
+        let offset = out.len();
+        out.extend_from_slice(&[0; ROOM]);
+        let mut fields = Fields::default();
+        let length = match out.last_chunk_mut::<ROOM>() {
+            Some(bytes) => self.encode_into(form, Buffer { bytes, len: 0 }, &mut fields),
+            None => Err(Failed),
+        };
+        out.truncate(offset + length.unwrap_or(0));
+        self.out = out;
+        let length = length?;
+        if fields.count != 0 {
+            for i in 0..fields.count.min(3) {
+                let field = fields.all[i];
+                self.field(offset, length, &field);
+            }
+        }
+        self.item(offset, self.insn.start, ItemKind::Instruction);
+        Ok(())
+    }
+
+    fn encode_into(&mut self, form: &'static Form, mut buffer: Buffer<'_>, fields: &mut Fields) -> Result<usize, Failed> {
         let count = self.insn.count;
         let long = self.long();
         let roles = form.roles;
@@ -154,7 +200,7 @@ impl Assembler<'_> {
             self.check_distinct(form)?;
         }
         if form.opcode == 0x90 && form.map == 0 && count == 2 && opcode_low == 0 && form.osz >= 32 && long {
-            return self.exchange_with_itself(form);
+            return self.exchange_with_itself(form, buffer);
         }
 
         // Address size.
@@ -191,7 +237,6 @@ impl Assembler<'_> {
             _ => false,
         };
 
-        let mut buffer = Buffer { bytes: [0; 32], len: 0 };
         if form.flags & Form::FWAIT != 0 {
             buffer.push(0x9b);
         }
@@ -362,8 +407,6 @@ impl Assembler<'_> {
             }
         }
 
-        let mut fields = [Field { at: 0, width: 0, pc_relative: false, signed: false, operand: 0 }; 3];
-        let mut field_count = 0;
         if form.flags & Form::MODRM != 0 {
             buffer.push(address.modrm | (reg & 7) << 3);
             if let Some(sib) = address.sib {
@@ -372,14 +415,13 @@ impl Assembler<'_> {
             if address.width != 0 {
                 if let Some(i) = rm_memory {
                     if self.insn.ops[i].expr != 0 {
-                        fields[field_count] = Field {
+                        fields.add(Field {
                             at: buffer.len as u8,
                             width: address.width,
                             pc_relative: address.pc_relative,
                             signed: address_bits == 64,
                             operand: i as u8,
-                        };
-                        field_count += 1;
+                        });
                     }
                 }
                 buffer.value(address.displacement, address.width as usize);
@@ -398,8 +440,7 @@ impl Assembler<'_> {
             let width = address_bits / 8;
             let op = &self.insn.ops[i];
             if op.expr != 0 {
-                fields[field_count] = Field { at: buffer.len as u8, width, pc_relative: false, signed: false, operand: i as u8 };
-                field_count += 1;
+                fields.add(Field { at: buffer.len as u8, width, pc_relative: false, signed: false, operand: i as u8 });
             }
             let value = op.value;
             buffer.value(value, width as usize);
@@ -412,9 +453,7 @@ impl Assembler<'_> {
             let (i, width) = immediate;
             let op = self.insn.ops[i as usize & 7];
             if op.expr != 0 {
-                fields[field_count.min(2)] =
-                    Field { at: buffer.len as u8, width, pc_relative: false, signed: form.osz == 64 && width == 4, operand: i };
-                field_count += 1;
+                fields.add(Field { at: buffer.len as u8, width, pc_relative: false, signed: form.osz == 64 && width == 4, operand: i });
             }
             buffer.value(op.value, width as usize);
             if width < 8 && loses_bits(op.value, width) {
@@ -427,16 +466,15 @@ impl Assembler<'_> {
             }
             immediate = if Some(i) == second_immediate.map(|(second, _)| second) { (0, 0) } else { second_immediate.unwrap_or((0, 0)) };
         }
-        let offset = self.out.len();
-        let len = buffer.len.min(32);
-        // A copy of fixed length is a few moves.
-        self.out.extend_from_slice(&buffer.bytes);
-        self.out.truncate(offset + len);
-        for field in &fields[..field_count.min(3)] {
-            self.field(offset, len, field);
+        if buffer.len > LONGEST {
+            let span = self.statement_span();
+            self.report(
+                Diagnostic::error(ErrorKind::Unencodable, span, format!("the instruction would have {} bytes", buffer.len))
+                    .label(format!("the CPU takes {LONGEST} at most")),
+            );
+            return Err(Failed);
         }
-        self.item(offset, self.insn.start, ItemKind::Instruction);
-        Ok(())
+        Ok(buffer.len)
     }
 
     fn field(&mut self, offset: usize, len: usize, field: &Field) {
@@ -659,17 +697,17 @@ impl Assembler<'_> {
 
     /// `xchg %eax,%eax` clears the upper half, which 90 does not; `xchg %rax,%rax` does nothing, so 90 will do.
     #[cold]
-    fn exchange_with_itself(&mut self, form: &'static Form) -> Result<(), Failed> {
-        let offset = self.out.len();
+    fn exchange_with_itself(&mut self, form: &'static Form, mut buffer: Buffer<'_>) -> Result<usize, Failed> {
         if self.insn.prefixes.any {
             self.check_prefixes(form, 0, false, false)?;
             let span = self.statement_span();
             self.report(Diagnostic::error(ErrorKind::Prefix, span, "this exchange does nothing and takes no prefix"));
             return Err(Failed);
         }
-        self.out.extend_from_slice(if form.osz == 64 { &[0x90] } else { &[0x87, 0xc0] });
-        self.item(offset, self.insn.start, ItemKind::Instruction);
-        Ok(())
+        for &byte in if form.osz == 64 { &[0x90u8][..] } else { &[0x87, 0xc0] } {
+            buffer.push(byte);
+        }
+        Ok(buffer.len)
     }
 
     pub(crate) fn statement_span(&self) -> std::ops::Range<usize> {
@@ -677,7 +715,7 @@ impl Assembler<'_> {
     }
 
     #[cold]
-    fn high_byte_with_rex(&mut self) -> Result<(), Failed> {
+    fn high_byte_with_rex<T>(&mut self) -> Result<T, Failed> {
         let span = self
             .insn
             .ops[..self.insn.count]
@@ -707,7 +745,7 @@ impl Assembler<'_> {
     }
 
     #[cold]
-    fn register_address_mismatch(&mut self) -> Result<(), Failed> {
+    fn register_address_mismatch<T>(&mut self) -> Result<T, Failed> {
         let span = self.statement_span();
         self.report(Diagnostic::error(
             ErrorKind::Addressing,

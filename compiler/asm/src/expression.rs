@@ -274,6 +274,9 @@ impl<'t> Assembler<'t> {
             ahead.pos += 1;
         }
         let letter = ahead.peek();
+        if matches!(letter, b'b' | b'f') {
+            self.mentions += 1;
+        }
         if matches!(letter, b'b' | b'f') && CLASS[ahead.peek_at(1) as usize] & WORD == 0 {
             self.cur.pos = ahead.pos + 1;
             let symbol = if letter == b'f' {
@@ -315,6 +318,7 @@ impl<'t> Assembler<'t> {
     }
 
     fn symbol(&mut self, start: usize) -> Result<Value, Failed> {
+        self.mentions += 1;
         let word = self.cur.word();
         if word == b"." {
             let place = self.here();
@@ -335,6 +339,7 @@ impl<'t> Assembler<'t> {
             self.cur.pos = end;
             return Err(Failed);
         }
+        self.mentions += 1;
         self.cur.pos = end + 1;
         let name = self.str(start + 1, end);
         self.named_symbol(name, start + 1)

@@ -18,6 +18,7 @@ mod lexer;
 mod lines;
 mod listing;
 mod matcher;
+mod memo;
 mod operand;
 mod prefixes;
 mod registers;

@@ -1,0 +1,149 @@
+//! A memory of statements.
+//!
+//! Compilers and people write the same short lines over and over: half of the lines of a large program are among the
+//! few thousand seen last. A line whose bytes depend on nothing but its text is looked up before it is read.
+
+use crate::assembler::Assembler;
+use crate::{ItemKind, Mode, Syntax};
+
+/// Words of text that are compared.
+const WORDS: usize = 5;
+/// log2 of the number of lines that are remembered.
+const BITS: u32 = 13;
+/// A text shorter than this is done before the memory pays.
+pub(crate) const WORTH_IT: usize = 1 << 15;
+
+/// A line and its bytes. An empty slot has no code. One cache line, so that a look-up fetches one.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+pub(crate) struct Remembered {
+    text: [u64; WORDS],
+    code: [u8; 16],
+    code_len: u8,
+    /// Mode and syntax.
+    dialect: u8,
+}
+
+/// A line that is about to be read.
+#[derive(Clone, Copy)]
+pub(crate) struct Probe {
+    text: [u64; WORDS],
+    slot: u32,
+    /// Where its newline or semicolon is.
+    end: usize,
+    dialect: u8,
+}
+
+/// What a statement changes if its bytes depend on more than its text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Traces {
+    mentions: usize,
+    symbols: usize,
+    values: usize,
+    pending: usize,
+    marks: usize,
+    diagnostics: usize,
+}
+
+/// The bytes of `word` that are `byte`, as their top bits (exact up to the first one, which is all that counts).
+#[inline]
+fn matches(word: u64, byte: u8) -> u64 {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    let zero = word ^ LOW.wrapping_mul(byte as u64);
+    zero.wrapping_sub(LOW) & !zero & LOW << 7
+}
+
+impl Assembler<'_> {
+    /// An empty memory.
+    pub(crate) fn remember_statements(&mut self) {
+        if self.memo.is_empty() {
+            let empty = Remembered { text: [0; WORDS], code: [0; 16], code_len: 0, dialect: 0 };
+            self.memo = vec![empty; 1 << BITS].into_boxed_slice();
+        }
+    }
+
+    /// The line at the cursor, if it is short enough.
+    #[inline]
+    pub(crate) fn probe(&self) -> Option<Probe> {
+        let start = self.cur.pos;
+        let bytes: &[u8; WORDS * 8] = self.cur.text.get(start..)?.first_chunk()?;
+        let word = |i: usize| u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|j| bytes[i * 8 + j]));
+        let mut text = [word(0), word(1), word(2), word(3), word(4)];
+        let mut hash = 0u64;
+        let mut left = u64::MAX;
+        let mut end = 0;
+        for (i, word) in text.iter_mut().enumerate() {
+            let ends = (matches(*word, b'\n') | matches(*word, b';')) & left;
+            if ends != 0 {
+                let at = ends.trailing_zeros() / 8;
+                *word &= !(u64::MAX << (at * 8));
+                end = start + i * 8 + at as usize;
+            } else {
+                *word &= left;
+            }
+            if left != 0 {
+                hash = (hash.rotate_left(29) ^ *word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            }
+            if ends != 0 {
+                left = 0;
+            }
+        }
+        if left != 0 {
+            return None;
+        }
+        let dialect = match self.mode {
+            Mode::Bits16 => 0,
+            Mode::Bits32 => 1,
+            Mode::Bits64 => 2,
+        } | match (self.syntax, self.intel_prefix) {
+            (Syntax::Att, _) => 0,
+            (Syntax::Intel, false) => 4,
+            (Syntax::Intel, true) => 8,
+        };
+        Some(Probe { text, slot: (hash >> (64 - BITS)) as u32, end, dialect })
+    }
+
+    /// Writes the bytes of a remembered line.
+    #[inline]
+    pub(crate) fn recall(&mut self, probe: &Probe) -> bool {
+        let Some(known) = self.memo.get(probe.slot as usize) else { return false };
+        // Word by word in registers: a call of memcmp would wait for the words that were just stored.
+        let differ = known.text.iter().zip(&probe.text).fold(0, |differ, (a, b)| differ | (a ^ b));
+        if differ != 0 || known.code_len == 0 || known.dialect != probe.dialect {
+            return false;
+        }
+        let offset = self.out.len();
+        let len = known.code_len as usize;
+        self.out.extend_from_slice(&known.code);
+        self.out.truncate(offset + len);
+        let start = self.cur.pos as u32;
+        self.cur.pos = probe.end;
+        self.item(offset, start, ItemKind::Instruction);
+        self.cur.pos += 1;
+        true
+    }
+
+    /// What is compared before and after a statement.
+    pub(crate) fn traces(&self) -> Traces {
+        Traces {
+            mentions: self.mentions,
+            symbols: self.symbols.all.len(),
+            values: self.values.len(),
+            pending: self.pending.len(),
+            marks: self.marks.len(),
+            diagnostics: self.diagnostics.len(),
+        }
+    }
+
+    /// Remembers the line that was just read, if it was one statement that depends on its text alone.
+    pub(crate) fn remember(&mut self, probe: &Probe, begin: usize, before: Traces) {
+        let code = &self.out[begin..];
+        let blank = self.cur.pos > 0 && self.cur.text[self.cur.pos - 1] <= b' ';
+        if self.cur.pos != probe.end || blank || code.is_empty() || code.len() > 15 || self.is_directive || self.traces() != before {
+            return;
+        }
+        let mut known = Remembered { text: probe.text, code: [0; 16], code_len: code.len() as u8, dialect: probe.dialect };
+        known.code[..code.len()].copy_from_slice(code);
+        self.memo[probe.slot as usize] = known;
+    }
+}
