@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 fn directory() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../patchsets")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("patchsets")
 }
 
 /// Every shipped patch set: the `.pv` files that have a `patchset` block of their own.
