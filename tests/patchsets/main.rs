@@ -28,11 +28,7 @@ fn shipped() -> Vec<String> {
 /// The rows of a set, with the names of their ops.
 fn rows(path: &str, loader: &dyn Loader) -> Vec<(String, Arch, CheckedRow)> {
     let compilation = pvc::compile(path, loader);
-    let text = pvc::diagnostics::render(
-        &compilation.diagnostics,
-        &compilation.sources,
-        pvc::diagnostics::Color::Never,
-    );
+    let text = pvc::diagnostics::render(&compilation.diagnostics, &compilation.sources, pvc::diagnostics::Color::Never);
     assert_eq!(text, "", "a shipped patch set has no finding");
     let checked = compilation.checked.unwrap();
     let ops = &checked.unit().ops;

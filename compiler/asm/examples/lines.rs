@@ -1,7 +1,6 @@
 //! Assembles each line of standard input alone: `lines [16|32|64] [att|intel]`.
 
-use pvc_asm::{Mode, Options, Syntax, assemble_lines};
-use std::io::{Read, Write};
+use pvc_asm::{Mode, Options, Syntax};
 
 fn main() -> std::io::Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -11,8 +10,6 @@ fn main() -> std::io::Result<()> {
         _ => Mode::Bits64,
     };
     let syntax = if arguments.get(2).is_some_and(|word| word == "intel") { Syntax::Intel } else { Syntax::Att };
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text)?;
-    let (out, _) = assemble_lines(&text, &Options { mode, syntax });
-    std::io::stdout().write_all(out.as_bytes())
+    pvc_asm::assemble_lines_stream(std::io::stdin().lock(), std::io::stdout().lock(), &Options { mode, syntax })?;
+    Ok(())
 }

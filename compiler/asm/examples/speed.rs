@@ -17,9 +17,16 @@ fn main() -> std::io::Result<()> {
         Ok(code) => {
             let elapsed = start.elapsed();
             let per = elapsed.as_nanos() as f64 / code.items.len() as f64;
-            println!("{} instructions, {} bytes, {:.1} ms, {per:.1} ns each", code.items.len(), code.bytes.len(), elapsed.as_secs_f64() * 1e3);
+            println!(
+                "{} instructions, {} bytes, {:.1} ms, {per:.1} ns each",
+                code.items.len(),
+                code.bytes.len(),
+                elapsed.as_secs_f64() * 1e3
+            );
         }
-        Err(errors) => println!("{} errors, first: {} at {:?}", errors.len(), errors[0].message, text.get(errors[0].span.clone())),
+        Err(errors) => {
+            println!("{} errors, first: {} at {:?}", errors.len(), errors[0].message, text.get(errors[0].span.clone()))
+        }
     }
     Ok(())
 }

@@ -172,7 +172,10 @@ pub fn all() -> Vec<Candidate> {
         set(info.can_use_bnd_prefix(), Form::BND);
         set(info.can_use_notrack_prefix(), Form::NOTRACK);
         let name = format!("{code:?}");
-        set(info.can_use_xrelease_prefix() && (name.starts_with("Mov_") || name.starts_with("Xchg_")), Form::HLE_NOLOCK);
+        set(
+            info.can_use_xrelease_prefix() && (name.starts_with("Mov_") || name.starts_with("Xchg_")),
+            Form::HLE_NOLOCK,
+        );
         set(info.requires_unique_reg_nums(), Form::GATHER);
         set(info.requires_unique_dest_reg_num(), Form::UNIQUE_DEST);
         set(ops.contains(&(K::sibmem as u8)), Form::NEED_SIB);
@@ -181,13 +184,15 @@ pub fn all() -> Vec<Candidate> {
         let opcode = if info.op_code_len() == 2 { (info.op_code() >> 8) as u8 } else { info.op_code() as u8 };
         let modrm = info.is_group()
             || info.is_rm_group()
-            || ops.iter().any(|&op| {
-                matches!(KINDS[op as usize].slot, kinds::Slot::Reg | kinds::Slot::Rm | kinds::Slot::RegRm)
-            });
+            || ops
+                .iter()
+                .any(|&op| matches!(KINDS[op as usize].slot, kinds::Slot::Reg | kinds::Slot::Rm | kinds::Slot::RegRm));
         set(modrm, Form::MODRM);
         let asz = if enc == Encoding::Legacy { info.address_size() as u8 } else { 0 };
         set(
-            ops.contains(&(K::r32_reg_mem as u8)) || ops.contains(&(K::r64_reg_mem as u8)) || ops.contains(&(K::r16_reg_mem as u8)),
+            ops.contains(&(K::r32_reg_mem as u8))
+                || ops.contains(&(K::r64_reg_mem as u8))
+                || ops.contains(&(K::r16_reg_mem as u8)),
             Form::REG_ADDR,
         );
         let mem = info.memory_size().size();

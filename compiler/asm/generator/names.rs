@@ -64,14 +64,15 @@ fn adjust(candidate: &mut Candidate) {
     let form = &mut candidate.form;
     match candidate.code {
         // The accumulator form loses against the sign-extended byte at equal length.
-        Add_AX_imm16 | Or_AX_imm16 | Adc_AX_imm16 | Sbb_AX_imm16 | And_AX_imm16 | Sub_AX_imm16 | Xor_AX_imm16 | Cmp_AX_imm16 => {
+        Add_AX_imm16 | Or_AX_imm16 | Adc_AX_imm16 | Sbb_AX_imm16 | And_AX_imm16 | Sub_AX_imm16 | Xor_AX_imm16
+        | Cmp_AX_imm16 => {
             candidate.rank = 1;
         }
         // A selector has 16 bits. GNU as leaves out every size prefix that cannot change the result: REX.W where
         // the upper half is written as zero either way, 66 where a register is only read.
-        Mov_Sreg_rm16 | Mov_Sreg_r32m16 | Mov_Sreg_r64m16 | Lldt_rm16 | Lldt_r32m16 | Lldt_r64m16 | Ltr_rm16 | Ltr_r32m16 | Ltr_r64m16
-        | Verr_rm16 | Verr_r32m16 | Verr_r64m16 | Verw_rm16 | Verw_r32m16 | Verw_r64m16 | Lmsw_rm16 | Lmsw_r32m16 | Lmsw_r64m16
-        | Arpl_rm16_r16 | Arpl_r32m16_r32 => form.osz = 0,
+        Mov_Sreg_rm16 | Mov_Sreg_r32m16 | Mov_Sreg_r64m16 | Lldt_rm16 | Lldt_r32m16 | Lldt_r64m16 | Ltr_rm16
+        | Ltr_r32m16 | Ltr_r64m16 | Verr_rm16 | Verr_r32m16 | Verr_r64m16 | Verw_rm16 | Verw_r32m16 | Verw_r64m16
+        | Lmsw_rm16 | Lmsw_r32m16 | Lmsw_r64m16 | Arpl_rm16_r16 | Arpl_r32m16_r32 => form.osz = 0,
         Sldt_r64m16 | Str_r64m16 | Mov_r64m16_Sreg => form.osz = 32,
         Lkgs_rm16 | Lkgs_r32m16 | Lkgs_r64m16 => form.osz = 0,
         // With all four operands registers, FMA4 has two encodings of one instruction; GNU as takes VEX.W = 1.
@@ -128,7 +129,10 @@ fn variants(candidate: &Candidate, out: &mut Vec<Candidate>) -> bool {
     for &(prefix, ops) in EXPLICIT_OPERANDS {
         if name.starts_with(prefix) && !ops.contains(&0) && !ops.is_empty() {
             // `Mwait` must not catch `Mwaitx`.
-            if name.len() > prefix.len() && !prefix.ends_with('_') && name.as_bytes()[prefix.len()].is_ascii_alphabetic() {
+            if name.len() > prefix.len()
+                && !prefix.ends_with('_')
+                && name.as_bytes()[prefix.len()].is_ascii_alphabetic()
+            {
                 continue;
             }
             if prefix.contains("rm") && name != prefix {
@@ -154,9 +158,8 @@ fn variants(candidate: &Candidate, out: &mut Vec<Candidate>) -> bool {
         push!(&[candidate.form.ops[0], 14]);
     }
     let ops = &candidate.form.ops[..candidate.op_count()];
-    let is_string = ops.iter().any(|&op| {
-        matches!(KINDS[op as usize].slot, kinds::Slot::StringSource | kinds::Slot::StringDest)
-    });
+    let is_string =
+        ops.iter().any(|&op| matches!(KINDS[op as usize].slot, kinds::Slot::StringSource | kinds::Slot::StringDest));
     if is_string {
         push!(&[]);
         // stos, lods and scas may leave the accumulator out.
@@ -174,7 +177,10 @@ fn variants(candidate: &Candidate, out: &mut Vec<Candidate>) -> bool {
         if only_one {
             dropped = true;
         }
-        let zero = ["faddp", "fmulp", "fsubp", "fsubrp", "fdivp", "fdivrp", "fcom", "fcomp", "fucom", "fucomp", "fxch", "fcomi", "fcomip", "fucomi", "fucomip"];
+        let zero = [
+            "faddp", "fmulp", "fsubp", "fsubrp", "fdivp", "fdivrp", "fcom", "fcomp", "fucom", "fucomp", "fxch",
+            "fcomi", "fcomip", "fucomi", "fucomip",
+        ];
         if zero.contains(&candidate.mnemonic.as_str()) {
             make(&[], Some(candidate.form.second + 1));
         }
@@ -185,14 +191,26 @@ fn variants(candidate: &Candidate, out: &mut Vec<Candidate>) -> bool {
         let rest: Vec<u8> = ops.iter().copied().filter(|op| !acc.contains(op)).collect();
         push!(&rest);
     }
-    if matches!(candidate.mnemonic.as_str(), "shl" | "shr" | "sar" | "rol" | "ror" | "rcl" | "rcr") && ops.get(1) == Some(&83) {
+    if matches!(candidate.mnemonic.as_str(), "shl" | "shr" | "sar" | "rol" | "ror" | "rcl" | "rcr")
+        && ops.get(1) == Some(&83)
+    {
         push!(&ops[..1]);
     }
     if matches!(candidate.mnemonic.as_str(), "aad" | "aam") {
         make(&[], Some(10));
     }
     // `test mem,reg` and `test reg,mem` are the same instruction, as are both orders of xchg.
-    if matches!(name.as_str(), "Test_rm8_r8" | "Test_rm16_r16" | "Test_rm32_r32" | "Test_rm64_r64" | "Xchg_rm8_r8" | "Xchg_rm16_r16" | "Xchg_rm32_r32" | "Xchg_rm64_r64") {
+    if matches!(
+        name.as_str(),
+        "Test_rm8_r8"
+            | "Test_rm16_r16"
+            | "Test_rm32_r32"
+            | "Test_rm64_r64"
+            | "Xchg_rm8_r8"
+            | "Xchg_rm16_r16"
+            | "Xchg_rm32_r32"
+            | "Xchg_rm64_r64"
+    ) {
         push!(&[ops[1], ops[0]]);
     }
     if matches!(name.as_str(), "Xchg_r16_AX" | "Xchg_r32_EAX" | "Xchg_r64_RAX") {
@@ -212,7 +230,7 @@ const MEM_ONLY: u8 = 4;
 fn att_names(candidate: &Candidate, sized: &BTreeSet<&str>, xyz: &BTreeSet<&str>) -> Vec<String> {
     let m = candidate.mnemonic.as_str();
     let code = format!("{:?}", candidate.code);
-    let letter = (candidate.letter != 0).then(|| (candidate.letter as char).to_string()).unwrap_or_default();
+    let letter = if candidate.letter != 0 { (candidate.letter as char).to_string() } else { Default::default() };
     let ops = &candidate.form.ops[..candidate.op_count()];
     let is_memory = ops.iter().any(|&op| KINDS[op as usize].classes & kinds::ANY_MEM != 0);
     let both = |stem: &str| {
@@ -257,7 +275,9 @@ fn att_names(candidate: &Candidate, sized: &BTreeSet<&str>, xyz: &BTreeSet<&str>
         }
         if m == "movsxd" {
             return match code.as_str() {
-                "Movsxd_r64_rm32" => vec!["movslq".into(), "movsxd".into(), "movsl".into(), "movsx".into(), "movsxl".into()],
+                "Movsxd_r64_rm32" => {
+                    vec!["movslq".into(), "movsxd".into(), "movsl".into(), "movsx".into(), "movsxl".into()]
+                }
                 _ => vec!["movsxd".into(), "movsxl".into()],
             };
         }
@@ -356,12 +376,16 @@ fn intel_names(candidate: &Candidate) -> Vec<String> {
             };
             return vec![stem.to_string(), format!("{stem}{letter}")];
         }
-        if let Some((_, stem)) = STRING_STEMS.iter().find(|(name, _)| *name == m) {
-            if candidate.form.map == 0 && candidate.op_count() != 0 {
-                names.push((*stem).to_string());
-            }
+        if let Some((_, stem)) = STRING_STEMS.iter().find(|(name, _)| *name == m)
+            && candidate.form.map == 0
+            && candidate.op_count() != 0
+        {
+            names.push((*stem).to_string());
         }
-        if code.starts_with("Mov_r64_imm64") || code.contains("moffs64") || (code.contains("moffs") && candidate.modes & 4 != 0) {
+        if code.starts_with("Mov_r64_imm64")
+            || code.contains("moffs64")
+            || (code.contains("moffs") && candidate.modes & 4 != 0)
+        {
             names.push("movabs".into());
         }
         if code == "Movsxd_r64_rm32" {
@@ -372,7 +396,12 @@ fn intel_names(candidate: &Candidate) -> Vec<String> {
 }
 
 /// The order in which GNU as tries the forms of one name in one mode.
-fn sort_key(candidate: &Candidate, mode: usize, mode_sized: &BTreeSet<&str>, stem: &str) -> (u32, u32, u32, i32, usize) {
+fn sort_key(
+    candidate: &Candidate,
+    mode: usize,
+    mode_sized: &BTreeSet<&str>,
+    stem: &str,
+) -> (u32, u32, u32, i32, usize) {
     let default = [16, 32, 64][mode];
     let encoding = match candidate.form.enc {
         Encoding::Legacy | Encoding::D3now => 0,
@@ -401,7 +430,10 @@ pub fn default_name(text: &str, column: usize, candidates: &[Candidate], list: &
     if words(XYZ).contains(mnemonic) {
         return None;
     }
-    let x87 = list.forms.first().is_some_and(|&form| (0xd8..=0xdf).contains(&candidates[form].form.opcode) && candidates[form].form.map == 0);
+    let x87 = list
+        .forms
+        .first()
+        .is_some_and(|&form| (0xd8..=0xdf).contains(&candidates[form].form.opcode) && candidates[form].form.map == 0);
     if x87 {
         return Some(format!("{text}s"));
     }
@@ -427,7 +459,8 @@ pub fn can_confuse(a: &Candidate, b: &Candidate) -> bool {
     let mut memory = false;
     for i in 0..n {
         let both = KINDS[a.form.ops[i] as usize].classes & KINDS[b.form.ops[i] as usize].classes;
-        let immediates = KINDS[a.form.ops[i] as usize].classes & kinds::IMM != 0 && KINDS[b.form.ops[i] as usize].classes & kinds::IMM != 0;
+        let immediates = KINDS[a.form.ops[i] as usize].classes & kinds::IMM != 0
+            && KINDS[b.form.ops[i] as usize].classes & kinds::IMM != 0;
         if both & kinds::ANY_MEM != 0 {
             memory = true;
         } else if both == 0 && !immediates {
@@ -451,10 +484,18 @@ pub fn names(candidates: &[Candidate]) -> BTreeMap<String, Name> {
             // In 64-bit mode the near forms with a 16-bit operand size are vendor-dependent
             // (SDM volume 2, JMP); only `data16` asks for them.
             let code = format!("{:?}", candidate.code);
-            if mode == 2 && near_branch_16(&code) && (code.starts_with('J') && !code.starts_with("Jmp_rm") || code.starts_with("Loop") || code.starts_with("Xbegin")) {
+            if mode == 2
+                && near_branch_16(&code)
+                && (code.starts_with('J') && !code.starts_with("Jmp_rm")
+                    || code.starts_with("Loop")
+                    || code.starts_with("Xbegin"))
+            {
                 continue;
             }
-            if mode == 1 && near_branch_16(&code) && !matches!(candidate.mnemonic.as_str(), "call" | "jmp" | "ret" | "loop" | "xbegin") {
+            if mode == 1
+                && near_branch_16(&code)
+                && !matches!(candidate.mnemonic.as_str(), "call" | "jmp" | "ret" | "loop" | "xbegin")
+            {
                 continue;
             }
             if mode == 0 && near_branch_32(&code) && !matches!(candidate.mnemonic.as_str(), "call" | "jmp" | "ret") {
@@ -484,11 +525,17 @@ pub fn names(candidates: &[Candidate]) -> BTreeMap<String, Name> {
             let mode = column % 3;
             list.sort_by_key(|&index| {
                 let candidate = &candidates[index];
-                let stem = STEMS.iter().find(|(m, _)| *m == candidate.mnemonic).map_or(candidate.mnemonic.as_str(), |(_, stem)| stem);
+                let stem = STEMS
+                    .iter()
+                    .find(|(m, _)| *m == candidate.mnemonic)
+                    .map_or(candidate.mnemonic.as_str(), |(_, stem)| stem);
                 sort_key(candidate, mode, &mode_sized, stem)
             });
             let mut flags = 0;
-            let confused = list.iter().enumerate().any(|(i, &a)| list[i + 1..].iter().any(|&b| can_confuse(&candidates[a], &candidates[b])));
+            let confused = list
+                .iter()
+                .enumerate()
+                .any(|(i, &a)| list[i + 1..].iter().any(|&b| can_confuse(&candidates[a], &candidates[b])));
             let stem = list.first().map_or("", |&index| candidates[index].mnemonic.as_str());
             let far = text.starts_with("lcall") || text.starts_with("ljmp");
             let stem = if far { "far" } else { stem };
@@ -499,18 +546,40 @@ pub fn names(candidates: &[Candidate]) -> BTreeMap<String, Name> {
             if mode_sized.contains(stem) {
                 flags |= DEFAULT_SIZE;
             }
-            if list.iter().any(|&index| candidates[index].form.ops.iter().any(|&op| KINDS[op as usize].classes & kinds::REL != 0)) {
+            if list
+                .iter()
+                .any(|&index| candidates[index].form.ops.iter().any(|&op| KINDS[op as usize].classes & kinds::REL != 0))
+            {
                 flags |= BRANCH;
             }
             if text.starts_with("movabs") {
                 flags |= MOVABS;
             }
-            if column < 3 && matches!(stem, "enter" | "bound" | "invlpga" | "invlpgb" | "monitor" | "mwait" | "monitorx" | "mwaitx" | "pvalidate" | "rmpadjust" | "rmpupdate") {
+            if column < 3
+                && matches!(
+                    stem,
+                    "enter"
+                        | "bound"
+                        | "invlpga"
+                        | "invlpgb"
+                        | "monitor"
+                        | "mwait"
+                        | "monitorx"
+                        | "mwaitx"
+                        | "pvalidate"
+                        | "rmpadjust"
+                        | "rmpupdate"
+                )
+            {
                 flags |= NO_REVERSE;
             }
             // The size letter of the name, for the reading of immediates.
             let letter = list.first().map_or(0, |&index| candidates[index].letter);
-            if column < 3 && letter != 0 && text.as_bytes().last() == Some(&letter) && list.iter().all(|&index| candidates[index].letter == letter) {
+            if column < 3
+                && letter != 0
+                && text.as_bytes().last() == Some(&letter)
+                && list.iter().all(|&index| candidates[index].letter == letter)
+            {
                 flags |= (b"bwlq".iter().position(|&other| other == letter).unwrap_or(0) as u8 + 1) << SIZE_SHIFT;
             }
             name.lists[column] = List { forms: std::mem::take(list), flags };
@@ -542,7 +611,13 @@ fn push_unique(list: &mut Vec<usize>, index: usize) {
     }
 }
 
-fn alias(names: &mut BTreeMap<String, Name>, alias: &str, of: &str, immediate: Option<u8>, columns: std::ops::Range<usize>) {
+fn alias(
+    names: &mut BTreeMap<String, Name>,
+    alias: &str,
+    of: &str,
+    immediate: Option<u8>,
+    columns: std::ops::Range<usize>,
+) {
     let Some(target) = names.get(of).cloned() else { return };
     let entry = names.entry(alias.to_string()).or_default();
     for column in columns {

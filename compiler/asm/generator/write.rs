@@ -44,7 +44,25 @@ fn forms(candidates: &[Candidate], used: &[usize], count: usize) -> String {
         if used[index] == usize::MAX {
             continue;
         }
-        let Form { ops, opcode, second, group, rm_group, map, pp, ll, osz, asz, mem, bcast, disp8, enc, code, flags, roles: _ } = candidate.form;
+        let Form {
+            ops,
+            opcode,
+            second,
+            group,
+            rm_group,
+            map,
+            pp,
+            ll,
+            osz,
+            asz,
+            mem,
+            bcast,
+            disp8,
+            enc,
+            code,
+            flags,
+            roles: _,
+        } = candidate.form;
         let head = u64::from(opcode)
             | u64::from(second) << 8
             | u64::from(group) << 16
@@ -111,7 +129,9 @@ fn key(text: &str) -> [u64; 3] {
 const HASH_BITS: u32 = 14;
 
 fn hash(key: [u64; 3]) -> usize {
-    let mixed = key[0].wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ key[1].wrapping_mul(0xc2b2_ae3d_27d4_eb4f) ^ key[2].wrapping_mul(0x1656_67b1_9e37_79f9);
+    let mixed = key[0].wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        ^ key[1].wrapping_mul(0xc2b2_ae3d_27d4_eb4f)
+        ^ key[2].wrapping_mul(0x1656_67b1_9e37_79f9);
     (mixed >> (64 - HASH_BITS)) as usize
 }
 
@@ -155,17 +175,16 @@ fn name_table(names: &BTreeMap<String, Name>, candidates: &[Candidate], used: &[
     let mut rows = Vec::new();
     for (text, name) in names {
         let mut row = [0u16; 6];
-        for column in 0..6 {
+        for (column, cell) in row.iter_mut().enumerate() {
             let list = &name.lists[column];
             let mut default = 0;
-            if list.flags & names::AMBIGUOUS != 0 {
-                if let Some(of) = names::default_name(text, column, candidates, list) {
-                    if let Some(target) = names.get(&of) {
-                        default = intern(&target.lists[column], 0);
-                    }
-                }
+            if list.flags & names::AMBIGUOUS != 0
+                && let Some(of) = names::default_name(text, column, candidates, list)
+                && let Some(target) = names.get(&of)
+            {
+                default = intern(&target.lists[column], 0);
             }
-            row[column] = intern(list, default);
+            *cell = intern(list, default);
         }
         rows.push((text, row, name.immediate.map_or(-1, i16::from), name.flags));
     }

@@ -232,7 +232,11 @@ impl<'t> Assembler<'t> {
                 self.cur.space();
                 if self.cur.at_end() {
                     let span = start..self.cur.pos;
-                    self.report(Diagnostic::error(ErrorKind::Prefix, span, "a pseudo-prefix needs an instruction behind it"));
+                    self.report(Diagnostic::error(
+                        ErrorKind::Prefix,
+                        span,
+                        "a pseudo-prefix needs an instruction behind it",
+                    ));
                     return Err(Failed);
                 }
                 continue;
@@ -254,7 +258,12 @@ impl<'t> Assembler<'t> {
             let key = self.cur.word_key();
             let end = self.cur.pos;
             let next = self.cur.peek();
-            if next == b':' || next == b'=' || next <= b' ' && matches!(self.cur.peek_at(1), b' ' | b'\t' | b':' | b'=' | b'/') && self.label_ahead() {
+            if next == b':'
+                || next == b'='
+                || next <= b' '
+                    && matches!(self.cur.peek_at(1), b' ' | b'\t' | b':' | b'=' | b'/')
+                    && self.label_ahead()
+            {
                 return self.label_or_assignment(start, end);
             }
             if byte == b'.' {
@@ -262,7 +271,8 @@ impl<'t> Assembler<'t> {
             }
             if CLASS[byte as usize] & DIGIT != 0 {
                 self.report(
-                    Diagnostic::error(ErrorKind::Syntax, start..end, "a statement cannot start with a number").label("missing `:`?"),
+                    Diagnostic::error(ErrorKind::Syntax, start..end, "a statement cannot start with a number")
+                        .label("missing `:`?"),
                 );
                 return Err(Failed);
             }
@@ -303,7 +313,10 @@ impl<'t> Assembler<'t> {
         self.cur.space();
         if self.insn.start as usize != start {
             let span = start..end;
-            self.report(Diagnostic::error(ErrorKind::Prefix, span, "a prefix needs an instruction behind it").label("this is a label"));
+            self.report(
+                Diagnostic::error(ErrorKind::Prefix, span, "a prefix needs an instruction behind it")
+                    .label("this is a label"),
+            );
             return Err(Failed);
         }
         if self.cur.eat(b'=') {
@@ -335,7 +348,11 @@ impl<'t> Assembler<'t> {
             match name.parse::<u64>() {
                 Ok(number) => self.symbols.define_numeric(number, name, start, place),
                 Err(_) => {
-                    self.report(Diagnostic::error(ErrorKind::Label, start..end, "a label that starts with a digit is a number"));
+                    self.report(Diagnostic::error(
+                        ErrorKind::Label,
+                        start..end,
+                        "a label that starts with a digit is a number",
+                    ));
                     return Err(Failed);
                 }
             }
@@ -366,7 +383,10 @@ impl<'t> Assembler<'t> {
         self.expect_end()?;
         if name == "." {
             let span = start..end;
-            self.report(Diagnostic::error(ErrorKind::Directive, span, "the location counter cannot be set here").help("use `.skip`"));
+            self.report(
+                Diagnostic::error(ErrorKind::Directive, span, "the location counter cannot be set here")
+                    .help("use `.skip`"),
+            );
             return Err(Failed);
         }
         if name.as_bytes().first().is_none_or(u8::is_ascii_digit) {
@@ -375,7 +395,11 @@ impl<'t> Assembler<'t> {
         }
         let symbol = self.symbols.mention(name, start) as usize;
         if matches!(self.symbols.all[symbol].definition, Definition::Label(_)) {
-            self.report(Diagnostic::error(ErrorKind::Label, start..end, format!("the symbol `{name}` is defined already")));
+            self.report(Diagnostic::error(
+                ErrorKind::Label,
+                start..end,
+                format!("the symbol `{name}` is defined already"),
+            ));
             return Err(Failed);
         }
         let definition = if value.is_constant() {
@@ -400,7 +424,9 @@ impl<'t> Assembler<'t> {
         let start = self.cur.pos;
         self.cur.skip_statement();
         let span = start..self.cur.pos;
-        self.report(Diagnostic::error(ErrorKind::Syntax, span, "junk at the end of the statement").label("not expected here"));
+        self.report(
+            Diagnostic::error(ErrorKind::Syntax, span, "junk at the end of the statement").label("not expected here"),
+        );
         Err(Failed)
     }
 
@@ -442,7 +468,10 @@ impl<'t> Assembler<'t> {
         };
         if byte == 0 || self.insn.prefixes.segment != 0 {
             let span = start..self.cur.pos;
-            self.report(Diagnostic::error(ErrorKind::Syntax, span, "expected an operand").note("branch hints are `,pt` and `,pn`"));
+            self.report(
+                Diagnostic::error(ErrorKind::Syntax, span, "expected an operand")
+                    .note("branch hints are `,pt` and `,pn`"),
+            );
             return Err(Failed);
         }
         self.insn.prefixes.segment = byte;
@@ -478,6 +507,25 @@ impl<'t> Assembler<'t> {
         }
         assembly.warnings = self.diagnostics;
         Ok(assembly)
+    }
+
+    /// The same assembler, emptied, for a text of another lifetime.
+    pub(crate) fn recycled<'n>(mut self) -> Assembler<'n> {
+        let options = Options { mode: self.object, syntax: self.syntax };
+        self.reset(options);
+        let Assembler { out, items, pending, marks, values, diagnostics, want_items, memo, cache, .. } = self;
+        Assembler {
+            out,
+            items,
+            pending,
+            marks,
+            values,
+            diagnostics,
+            want_items,
+            memo,
+            cache,
+            ..Assembler::new(options)
+        }
     }
 
     /// Makes ready for another block with the same allocations.

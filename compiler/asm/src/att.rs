@@ -31,7 +31,11 @@ impl Assembler<'_> {
             }
             if self.insn.count == 5 {
                 let here = self.cur.pos;
-                self.report(Diagnostic::error(ErrorKind::OperandCount, here..here + 1, "no instruction has more than five operands"));
+                self.report(Diagnostic::error(
+                    ErrorKind::OperandCount,
+                    here..here + 1,
+                    "no instruction has more than five operands",
+                ));
                 return Err(Failed);
             }
             let operand = self.att_operand()?;
@@ -108,8 +112,12 @@ impl Assembler<'_> {
                 let mut operand = self.att_operand()?;
                 if operand.is_immediate() {
                     self.report(
-                        Diagnostic::error(ErrorKind::Syntax, start..operand.end as usize, "an immediate cannot be a branch target")
-                            .help("an indirect target is a register or memory: `*%rax`, `*symbol(%rip)`"),
+                        Diagnostic::error(
+                            ErrorKind::Syntax,
+                            start..operand.end as usize,
+                            "an immediate cannot be a branch target",
+                        )
+                        .help("an indirect target is a register or memory: `*%rax`, `*symbol(%rip)`"),
                     );
                     return Err(Failed);
                 }
@@ -157,7 +165,11 @@ impl Assembler<'_> {
     }
 
     #[cold]
-    pub(crate) fn bad_register(&mut self, known: Option<&'static Register>, start: usize) -> Result<&'static Register, Failed> {
+    pub(crate) fn bad_register(
+        &mut self,
+        known: Option<&'static Register>,
+        start: usize,
+    ) -> Result<&'static Register, Failed> {
         while CLASS[self.cur.peek() as usize] & (ALPHA | DIGIT) != 0 || self.cur.peek() == b'_' {
             self.cur.pos += 1;
         }
@@ -187,8 +199,12 @@ impl Assembler<'_> {
         };
         if matches!(register.family, Family::Instruction | Family::NoIndex) {
             self.report(
-                Diagnostic::error(ErrorKind::OperandForm, operand.span(), "this register can only be part of an address")
-                    .label("not an operand of its own"),
+                Diagnostic::error(
+                    ErrorKind::OperandForm,
+                    operand.span(),
+                    "this register can only be part of an address",
+                )
+                .label("not an operand of its own"),
             );
             return Err(Failed);
         }
@@ -220,8 +236,12 @@ impl Assembler<'_> {
         ahead.space();
         if !(b'0'..=b'7').contains(&digit) || ahead.peek() != b')' {
             self.report(
-                Diagnostic::error(ErrorKind::UnknownRegister, operand.start as usize..ahead.pos, "the x87 stack has `st(0)` to `st(7)`")
-                    .label("no such stack register"),
+                Diagnostic::error(
+                    ErrorKind::UnknownRegister,
+                    operand.start as usize..ahead.pos,
+                    "the x87 stack has `st(0)` to `st(7)`",
+                )
+                .label("no such stack register"),
             );
             return Err(Failed);
         }
@@ -320,7 +340,11 @@ impl Assembler<'_> {
                 operand.scale = 0;
                 if scale != 1 || operand.base == operand::NO_REG {
                     let span = start..self.cur.pos;
-                    self.report(Diagnostic::warning(ErrorKind::Addressing, span, "a scale factor without an index register"));
+                    self.report(Diagnostic::warning(
+                        ErrorKind::Addressing,
+                        span,
+                        "a scale factor without an index register",
+                    ));
                 }
             }
         }
@@ -328,7 +352,8 @@ impl Assembler<'_> {
         if !self.cur.eat(b')') {
             let here = self.cur.pos;
             self.report(
-                Diagnostic::error(ErrorKind::Syntax, operand.start as usize..here, "the address does not end").label("missing `)`"),
+                Diagnostic::error(ErrorKind::Syntax, operand.start as usize..here, "the address does not end")
+                    .label("missing `)`"),
             );
             return Err(Failed);
         }
@@ -337,7 +362,9 @@ impl Assembler<'_> {
 
     pub(crate) fn not_an_address<T>(&mut self, start: usize, why: &str) -> Result<T, Failed> {
         let span = start..self.cur.pos;
-        self.report(Diagnostic::error(ErrorKind::Addressing, span, "this register cannot be part of an address").label(why));
+        self.report(
+            Diagnostic::error(ErrorKind::Addressing, span, "this register cannot be part of an address").label(why),
+        );
         Err(Failed)
     }
 
@@ -349,7 +376,10 @@ impl Assembler<'_> {
             8 => 3,
             _ => {
                 let span = start..self.cur.pos;
-                self.report(Diagnostic::error(ErrorKind::Addressing, span, "the scale of an index is 1, 2, 4 or 8").label("impossible scale"));
+                self.report(
+                    Diagnostic::error(ErrorKind::Addressing, span, "the scale of an index is 1, 2, 4 or 8")
+                        .label("impossible scale"),
+                );
                 return Err(Failed);
             }
         };
@@ -357,7 +387,12 @@ impl Assembler<'_> {
     }
 
     /// Takes `register` as the index.
-    pub(crate) fn set_index(&mut self, operand: &mut Operand, register: &'static Register, start: usize) -> Result<(), Failed> {
+    pub(crate) fn set_index(
+        &mut self,
+        operand: &mut Operand,
+        register: &'static Register,
+        start: usize,
+    ) -> Result<(), Failed> {
         match register.family {
             Family::General if register.bits > 8 => {
                 if operand.addr != 0 && operand.addr != register.bits {
@@ -406,7 +441,9 @@ impl Assembler<'_> {
             operand.classes = kinds::MEM;
             if operand.base != IP_REG {
                 operand.classes |= kinds::SIBMEM;
-                if operand.index == operand::NO_REG && operand.flags & (Operand::FORCE_SIB | Operand::DISP) == 0 || operand.expr == 0 && operand.value == 0 && operand.index == operand::NO_REG {
+                if operand.index == operand::NO_REG && operand.flags & (Operand::FORCE_SIB | Operand::DISP) == 0
+                    || operand.expr == 0 && operand.value == 0 && operand.index == operand::NO_REG
+                {
                     match operand.base {
                         3 => operand.classes |= kinds::MEM_BX,
                         6 => operand.classes |= kinds::MEM_SI,
@@ -421,18 +458,27 @@ impl Assembler<'_> {
             operand.classes = kinds::MEM | kinds::SIBMEM | kinds::MOFFS;
             if long {
                 // In 64-bit mode the bare address form is for what 32 bits cannot hold (SDM volume 2, MOV).
-                let fits = operand.expr != 0 || operand.value as i32 as i64 == operand.value || self.insn.prefixes.address;
+                let fits =
+                    operand.expr != 0 || operand.value as i32 as i64 == operand.value || self.insn.prefixes.address;
                 operand.classes = if fits { kinds::MEM | kinds::SIBMEM } else { kinds::MOFFS };
                 if self.insn.prefixes.address {
                     operand.classes |= kinds::MOFFS;
                 }
             }
         }
-        if long && operand.addr != 32 && operand.expr == 0 && operand.value as i32 as i64 != operand.value && operand.classes & kinds::MOFFS == 0
+        if long
+            && operand.addr != 32
+            && operand.expr == 0
+            && operand.value as i32 as i64 != operand.value
+            && operand.classes & kinds::MOFFS == 0
         {
             self.report(
-                Diagnostic::error(ErrorKind::ImmediateRange, operand.span(), format!("the displacement {:#x} does not fit 32 bits", operand.value))
-                    .label("-0x80000000 to 0x7fffffff"),
+                Diagnostic::error(
+                    ErrorKind::ImmediateRange,
+                    operand.span(),
+                    format!("the displacement {:#x} does not fit 32 bits", operand.value),
+                )
+                .label("-0x80000000 to 0x7fffffff"),
             );
             return Err(Failed);
         }
@@ -451,11 +497,13 @@ impl Assembler<'_> {
                 std::mem::swap(&mut operand.base, &mut operand.index);
                 true
             }
-            (operand::NO_REG, index) if self.syntax == crate::Syntax::Intel => single(index) && {
-                operand.base = index;
-                operand.index = operand::NO_REG;
-                true
-            },
+            (operand::NO_REG, index) if self.syntax == crate::Syntax::Intel => {
+                single(index) && {
+                    operand.base = index;
+                    operand.index = operand::NO_REG;
+                    true
+                }
+            }
             _ => false,
         };
         let reason = if self.mode == Mode::Bits64 {
@@ -468,7 +516,10 @@ impl Assembler<'_> {
             ""
         };
         if !reason.is_empty() {
-            self.report(Diagnostic::error(ErrorKind::Addressing, operand.span(), "no addressing form can express this").label(reason));
+            self.report(
+                Diagnostic::error(ErrorKind::Addressing, operand.span(), "no addressing form can express this")
+                    .label(reason),
+            );
             return Err(Failed);
         }
         operand.classes = kinds::MEM;
@@ -507,8 +558,12 @@ impl Assembler<'_> {
                 ([b'k', digit @ b'0'..=b'7'], percent) if percent || bare_mask => {
                     if *digit == b'0' {
                         self.report(
-                            Diagnostic::error(ErrorKind::Decorator, word_start..word_start + 2, "%k0 cannot be a write mask")
-                                .label("it encodes \"no mask\""),
+                            Diagnostic::error(
+                                ErrorKind::Decorator,
+                                word_start..word_start + 2,
+                                "%k0 cannot be a write mask",
+                            )
+                            .label("it encodes \"no mask\""),
                         );
                         return Err(Failed);
                     }
@@ -572,7 +627,10 @@ impl Assembler<'_> {
         self.cur = ahead;
         if rounding == 0 || !closed || self.insn.rounding != 0 {
             let span = start..self.cur.pos;
-            self.report(Diagnostic::error(ErrorKind::Decorator, span, "malformed rounding decorator").note("{rn-sae} {rd-sae} {ru-sae} {rz-sae} {sae}"));
+            self.report(
+                Diagnostic::error(ErrorKind::Decorator, span, "malformed rounding decorator")
+                    .note("{rn-sae} {rd-sae} {ru-sae} {rz-sae} {sae}"),
+            );
             return Err(Failed);
         }
         self.insn.rounding = rounding;

@@ -54,10 +54,22 @@ pub(crate) fn padding(out: &mut Vec<u8>, size: usize, fill: Filling, mode: Mode)
 
 /// Directives of GNU as that make no sense in a block of code, with the reason.
 const SENSELESS: &[(&str, &str)] = &[
-    ("section text data bss pushsection popsection previous subsection", "a block is one run of code; it has no sections"),
-    ("globl global local weak hidden internal protected comm lcomm type size symver ident file version weakref", "a block has no symbol table of its own"),
-    ("macro endm rept irp irpc endr if ifdef ifndef ifeq ifne ifc else elseif endif include incbin altmacro noaltmacro purgem exitm", "a block is assembled as it stands; macros and conditions belong outside"),
-    ("cfi_startproc cfi_endproc cfi_def_cfa cfi_def_cfa_offset cfi_def_cfa_register cfi_offset cfi_adjust_cfa_offset cfi_restore cfi_undefined cfi_remember_state cfi_restore_state cfi_sections cfi_signal_frame loc", "a block carries no debugging or unwinding information"),
+    (
+        "section text data bss pushsection popsection previous subsection",
+        "a block is one run of code; it has no sections",
+    ),
+    (
+        "globl global local weak hidden internal protected comm lcomm type size symver ident file version weakref",
+        "a block has no symbol table of its own",
+    ),
+    (
+        "macro endm rept irp irpc endr if ifdef ifndef ifeq ifne ifc else elseif endif include incbin altmacro noaltmacro purgem exitm",
+        "a block is assembled as it stands; macros and conditions belong outside",
+    ),
+    (
+        "cfi_startproc cfi_endproc cfi_def_cfa cfi_def_cfa_offset cfi_def_cfa_register cfi_offset cfi_adjust_cfa_offset cfi_restore cfi_undefined cfi_remember_state cfi_restore_state cfi_sections cfi_signal_frame loc",
+        "a block carries no debugging or unwinding information",
+    ),
     ("arch cpu tune", "every instruction of the tables is accepted"),
     ("org", "a block starts at 0 wherever it will be used; pad with .skip"),
 ];
@@ -68,7 +80,10 @@ impl<'t> Assembler<'t> {
         self.is_directive = true;
         let span = start..end;
         if self.insn.start as usize != start {
-            self.report(Diagnostic::error(ErrorKind::Prefix, span, "a prefix needs an instruction behind it").label("this is a directive"));
+            self.report(
+                Diagnostic::error(ErrorKind::Prefix, span, "a prefix needs an instruction behind it")
+                    .label("this is a directive"),
+            );
             return Err(Failed);
         }
         let name = self.str(start + 1, end).to_ascii_lowercase();
@@ -99,7 +114,10 @@ impl<'t> Assembler<'t> {
             _ => {
                 let senseless = SENSELESS.iter().find(|(names, _)| names.split(' ').any(|known| known == name));
                 let diagnostic = match senseless {
-                    Some((_, why)) => Diagnostic::error(ErrorKind::Directive, span, format!("`.{name}` makes no sense here")).label(*why),
+                    Some((_, why)) => {
+                        Diagnostic::error(ErrorKind::Directive, span, format!("`.{name}` makes no sense here"))
+                            .label(*why)
+                    }
                     None => crate::explain::unknown_directive(&name, span),
                 };
                 self.report(diagnostic);
@@ -113,7 +131,8 @@ impl<'t> Assembler<'t> {
         if mode == Mode::Bits64 && self.object != Mode::Bits64 {
             let span = self.insn.start as usize..self.cur.pos;
             self.report(
-                Diagnostic::error(ErrorKind::WrongMode, span, "`.code64` needs a 64-bit block").label("GNU as refuses it in a 32-bit object"),
+                Diagnostic::error(ErrorKind::WrongMode, span, "`.code64` needs a 64-bit block")
+                    .label("GNU as refuses it in a 32-bit object"),
             );
             return Err(Failed);
         }
@@ -130,7 +149,11 @@ impl<'t> Assembler<'t> {
             (b"noprefix", Syntax::Intel) => false,
             _ => {
                 let span = start..self.cur.pos.max(start + 1);
-                self.report(Diagnostic::error(ErrorKind::Directive, span, "expected `prefix` or, in Intel syntax, `noprefix`"));
+                self.report(Diagnostic::error(
+                    ErrorKind::Directive,
+                    span,
+                    "expected `prefix` or, in Intel syntax, `noprefix`",
+                ));
                 return Err(Failed);
             }
         };
@@ -152,11 +175,18 @@ impl<'t> Assembler<'t> {
             if value.is_constant() {
                 let bits = u32::from(width) * 8;
                 let constant = value.constant;
-                if width < 8 && constant != constant << (64 - bits) >> (64 - bits) && !(0..1i64 << bits).contains(&constant) {
+                if width < 8
+                    && constant != constant << (64 - bits) >> (64 - bits)
+                    && !(0..1i64 << bits).contains(&constant)
+                {
                     let kept = constant & ((1i64 << bits) - 1);
                     self.report(
-                        Diagnostic::warning(ErrorKind::ImmediateRange, from..until, format!("value {constant:#x} truncated to {kept:#x}"))
-                            .label(format!("does not fit {bits} bits")),
+                        Diagnostic::warning(
+                            ErrorKind::ImmediateRange,
+                            from..until,
+                            format!("value {constant:#x} truncated to {kept:#x}"),
+                        )
+                        .label(format!("does not fit {bits} bits")),
                     );
                 }
                 self.out.extend_from_slice(&constant.to_le_bytes()[..width as usize]);
@@ -205,7 +235,9 @@ impl<'t> Assembler<'t> {
             }
             let Some(value) = value else {
                 let span = from..self.cur.pos.max(from + 1);
-                self.report(Diagnostic::error(ErrorKind::Directive, span, "`.octa` takes numbers").label("expected a number"));
+                self.report(
+                    Diagnostic::error(ErrorKind::Directive, span, "`.octa` takes numbers").label("expected a number"),
+                );
                 return Err(Failed);
             };
             let value = if negative { value.wrapping_neg() } else { value };
@@ -229,7 +261,11 @@ impl<'t> Assembler<'t> {
             self.cur.space();
             let from = self.cur.pos;
             if !self.cur.eat(b'"') {
-                self.report(Diagnostic::error(ErrorKind::Directive, from..from + 1, "a string in double quotes is needed here"));
+                self.report(Diagnostic::error(
+                    ErrorKind::Directive,
+                    from..from + 1,
+                    "a string in double quotes is needed here",
+                ));
                 return Err(Failed);
             }
             self.string_body(from)?;
@@ -257,7 +293,9 @@ impl<'t> Assembler<'t> {
             let byte = self.cur.peek();
             if self.cur.pos >= self.cur.text.len() || byte == b'\n' {
                 let span = from..self.cur.pos;
-                self.report(Diagnostic::error(ErrorKind::Syntax, span, "the string does not end").label("missing `\"`"));
+                self.report(
+                    Diagnostic::error(ErrorKind::Syntax, span, "the string does not end").label("missing `\"`"),
+                );
                 return Err(Failed);
             }
             self.cur.pos += 1;
@@ -300,16 +338,21 @@ impl<'t> Assembler<'t> {
                 }
                 if digits == 0 {
                     let span = start..self.cur.pos;
-                    self.report(Diagnostic::error(ErrorKind::Syntax, span, "hexadecimal digits are missing behind `\\x`"));
+                    self.report(Diagnostic::error(
+                        ErrorKind::Syntax,
+                        span,
+                        "hexadecimal digits are missing behind `\\x`",
+                    ));
                     return Err(Failed);
                 }
                 value as u8
             }
             _ => {
                 let end = self.cur.pos.min(self.cur.text.len());
-                self.report(Diagnostic::error(ErrorKind::Syntax, start..end, "unknown escape in a string").note(
-                    "escapes: \\b \\f \\n \\r \\t \\\\ \\\" \\ooo \\xhh",
-                ));
+                self.report(
+                    Diagnostic::error(ErrorKind::Syntax, start..end, "unknown escape in a string")
+                        .note("escapes: \\b \\f \\n \\r \\t \\\\ \\\" \\ooo \\xhh"),
+                );
                 return Err(Failed);
             }
         };
@@ -328,7 +371,10 @@ impl<'t> Assembler<'t> {
             return Err(Failed);
         }
         if count > MAX_FILL {
-            self.report(Diagnostic::error(ErrorKind::Limit, span, format!("{what} is more than {MAX_FILL}")).label("too much for a block of code"));
+            self.report(
+                Diagnostic::error(ErrorKind::Limit, span, format!("{what} is more than {MAX_FILL}"))
+                    .label("too much for a block of code"),
+            );
             return Err(Failed);
         }
         Ok(count as usize)
@@ -365,7 +411,10 @@ impl<'t> Assembler<'t> {
         self.expect_end()?;
         if (repeat * size) as i64 > MAX_FILL {
             let span = start..self.cur.pos;
-            self.report(Diagnostic::error(ErrorKind::Limit, span, format!("more than {MAX_FILL} bytes")).label("too much for a block of code"));
+            self.report(
+                Diagnostic::error(ErrorKind::Limit, span, format!("more than {MAX_FILL} bytes"))
+                    .label("too much for a block of code"),
+            );
             return Err(Failed);
         }
         // Only four bytes of the value are used; the rest is zero (the same place of the manual).

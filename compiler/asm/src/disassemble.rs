@@ -5,7 +5,9 @@
 
 use crate::lines::Lines;
 use crate::{Options, Syntax};
-use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Instruction, IntelFormatter, MemorySizeOptions, OpKind};
+use iced_x86::{
+    Decoder, DecoderOptions, Formatter, GasFormatter, Instruction, IntelFormatter, MemorySizeOptions, OpKind,
+};
 
 /// One decoded instruction.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -172,7 +174,10 @@ impl Printer {
             HELPERS.iter().flat_map(|helper| spellings.iter().map(move |text| format!("{helper}{text}"))).collect();
         let mut lines = Lines::new(*options);
         for text in &candidates {
-            if lines.assemble(text).is_ok_and(|assembled| assembled == bytes) && lines.warnings().is_empty() && lines.is_complete() {
+            if lines.assemble(text).is_ok_and(|assembled| assembled == bytes)
+                && lines.warnings().is_empty()
+                && lines.is_complete()
+            {
                 return (text.clone(), None);
             }
         }

@@ -89,7 +89,10 @@ fn loses_bits(value: i64, width: u8) -> bool {
 /// Instructions beside the string ones that GNU as takes behind `rep`: a two-byte `ret`, `pause`, VIA PadLock.
 fn rep_is_harmless(form: &Form) -> bool {
     match form.map {
-        0 => matches!(form.opcode, 0x90 | 0xc2 | 0xc3) && matches!(KINDS[form.ops[0] as usize].slot, Slot::Implied | Slot::Imm(_)),
+        0 => {
+            matches!(form.opcode, 0x90 | 0xc2 | 0xc3)
+                && matches!(KINDS[form.ops[0] as usize].slot, Slot::Implied | Slot::Imm(_))
+        }
         // bsf and bsr behind F3 are tzcnt and lzcnt, which is how old assemblers were made to write them.
         1 => matches!(form.opcode, 0xa6 | 0xa7 | 0xbc | 0xbd),
         _ => false,
@@ -124,7 +127,9 @@ impl Assembler<'_> {
                     other.is4 |= op.value as u8 & 15;
                     other.has_is4 = true;
                 }
-                Slot::Imm(width) if i != form.roles.immediate as usize => other.second_immediate = Some((i as u8, width)),
+                Slot::Imm(width) if i != form.roles.immediate as usize => {
+                    other.second_immediate = Some((i as u8, width))
+                }
                 Slot::Moffs => other.moffs = Some(i),
                 Slot::StringSource => {
                     if other.string_address != 0 && other.string_address != op.addr {
@@ -172,7 +177,12 @@ impl Assembler<'_> {
         Ok(())
     }
 
-    fn encode_into(&mut self, form: &'static Form, mut buffer: Buffer<'_>, fields: &mut Fields) -> Result<usize, Failed> {
+    fn encode_into(
+        &mut self,
+        form: &'static Form,
+        mut buffer: Buffer<'_>,
+        fields: &mut Fields,
+    ) -> Result<usize, Failed> {
         let count = self.insn.count;
         let long = self.long();
         let roles = form.roles;
@@ -220,7 +230,9 @@ impl Assembler<'_> {
             if op.seg != 0 {
                 segment = op.seg;
             }
-            if form.flags & Form::REG_ADDR != 0 && self.insn.ops.iter().take(count).any(|op| op.bits != 0 && op.bits != address_bits) {
+            if form.flags & Form::REG_ADDR != 0
+                && self.insn.ops.iter().take(count).any(|op| op.bits != 0 && op.bits != address_bits)
+            {
                 return self.register_address_mismatch();
             }
             need_address_prefix = address_bits != mode_bits;
@@ -241,7 +253,9 @@ impl Assembler<'_> {
             buffer.push(0x9b);
         }
         // A segment that is the default anyway is dropped, as GNU as does.
-        if segment != 0 && !(rm_memory.or(moffs).is_some_and(|i| self.is_default_segment(i, segment)) || string_segment == 4) {
+        if segment != 0
+            && !(rm_memory.or(moffs).is_some_and(|i| self.is_default_segment(i, segment)) || string_segment == 4)
+        {
             let byte = SEGMENT_BYTES[segment as usize - 1];
             if self.insn.prefixes.segment == 0 {
                 buffer.push(byte);
@@ -302,7 +316,11 @@ impl Assembler<'_> {
             };
             if op.base == IP_REG && form.flags & Form::NO_RIP != 0 {
                 let span = op.span();
-                self.report(Diagnostic::error(ErrorKind::Addressing, span, "this instruction has no %rip-relative form"));
+                self.report(Diagnostic::error(
+                    ErrorKind::Addressing,
+                    span,
+                    "this instruction has no %rip-relative form",
+                ));
                 return Err(Failed);
             }
             if form.flags & Form::NO_ADDR32 != 0 && address_bits != if long { 64 } else { 32 } {
@@ -313,7 +331,11 @@ impl Assembler<'_> {
             let wrong = if address_bits == 16 { hint::DISP32 } else { hint::DISP16 };
             if self.insn.hints & wrong != 0 {
                 let span = self.statement_span();
-                self.report(Diagnostic::error(ErrorKind::Prefix, span, "this displacement size does not exist with this address size"));
+                self.report(Diagnostic::error(
+                    ErrorKind::Prefix,
+                    span,
+                    "this displacement size does not exist with this address size",
+                ));
                 return Err(Failed);
             }
             address = self.address(i, address_bits, shift, form.flags & Form::NEED_SIB != 0);
@@ -323,7 +345,10 @@ impl Assembler<'_> {
             Encoding::Legacy | Encoding::D3now => {
                 let w = form.osz == 64 && form.flags & Form::D64 == 0;
                 let rex = (w as u8) << 3 | (reg >> 3 & 1) << 2 | x << 1 | b;
-                let wants = rex != 0 || rex_flags & Register::REX != 0 || self.insn.hints & hint::REX != 0 && long || self.insn.prefixes.rex != 0;
+                let wants = rex != 0
+                    || rex_flags & Register::REX != 0
+                    || self.insn.hints & hint::REX != 0 && long
+                    || self.insn.prefixes.rex != 0;
                 if wants {
                     if rex_flags & Register::HIGH != 0 {
                         return self.high_byte_with_rex();
@@ -331,14 +356,22 @@ impl Assembler<'_> {
                     if !long {
                         // Without REX, 32-bit mode reaches %cr8 by `lock` (AMD64 manual volume 3, MOV CRn).
                         let span = self.statement_span();
-                        self.report(Diagnostic::error(ErrorKind::WrongMode, span, "this needs a REX prefix, which only 64-bit mode has"));
+                        self.report(Diagnostic::error(
+                            ErrorKind::WrongMode,
+                            span,
+                            "this needs a REX prefix, which only 64-bit mode has",
+                        ));
                         return Err(Failed);
                     }
                     if self.insn.prefixes.rex & rex != 0 {
                         let span = self.statement_span();
                         self.report(
-                            Diagnostic::error(ErrorKind::Prefix, span, "the operands bring these bits of the REX prefix already")
-                                .label("GNU as calls this the same prefix twice"),
+                            Diagnostic::error(
+                                ErrorKind::Prefix,
+                                span,
+                                "the operands bring these bits of the REX prefix already",
+                            )
+                            .label("GNU as calls this the same prefix twice"),
                         );
                         return Err(Failed);
                     }
@@ -413,23 +446,24 @@ impl Assembler<'_> {
                 buffer.push(sib);
             }
             if address.width != 0 {
-                if let Some(i) = rm_memory {
-                    if self.insn.ops[i].expr != 0 {
-                        fields.add(Field {
-                            at: buffer.len as u8,
-                            width: address.width,
-                            pc_relative: address.pc_relative,
-                            signed: address_bits == 64,
-                            operand: i as u8,
-                        });
-                    }
+                if let Some(i) = rm_memory
+                    && self.insn.ops[i].expr != 0
+                {
+                    fields.add(Field {
+                        at: buffer.len as u8,
+                        width: address.width,
+                        pc_relative: address.pc_relative,
+                        signed: address_bits == 64,
+                        operand: i as u8,
+                    });
                 }
                 buffer.value(address.displacement, address.width as usize);
-                if address_bits != 64 && loses_bits(address.displacement, address_bits / 8) {
-                    if let Some(i) = rm_memory {
-                        let op = self.insn.ops[i];
-                        self.shortened(&op, address_bits / 8);
-                    }
+                if address_bits != 64
+                    && loses_bits(address.displacement, address_bits / 8)
+                    && let Some(i) = rm_memory
+                {
+                    let op = self.insn.ops[i];
+                    self.shortened(&op, address_bits / 8);
                 }
             }
         }
@@ -453,24 +487,42 @@ impl Assembler<'_> {
             let (i, width) = immediate;
             let op = self.insn.ops[i as usize & 7];
             if op.expr != 0 {
-                fields.add(Field { at: buffer.len as u8, width, pc_relative: false, signed: form.osz == 64 && width == 4, operand: i });
+                fields.add(Field {
+                    at: buffer.len as u8,
+                    width,
+                    pc_relative: false,
+                    signed: form.osz == 64 && width == 4,
+                    operand: i,
+                });
             }
             buffer.value(op.value, width as usize);
             if width < 8 && loses_bits(op.value, width) {
                 let far = matches!(form.ops[i as usize % 5], FAR_SEL | FAR_OFF16);
                 if far {
-                    self.report(Diagnostic::error(ErrorKind::ImmediateRange, op.span(), "this half of a far pointer has 16 bits"));
+                    self.report(Diagnostic::error(
+                        ErrorKind::ImmediateRange,
+                        op.span(),
+                        "this half of a far pointer has 16 bits",
+                    ));
                     return Err(Failed);
                 }
                 self.shortened(&op, width);
             }
-            immediate = if Some(i) == second_immediate.map(|(second, _)| second) { (0, 0) } else { second_immediate.unwrap_or((0, 0)) };
+            immediate = if Some(i) == second_immediate.map(|(second, _)| second) {
+                (0, 0)
+            } else {
+                second_immediate.unwrap_or((0, 0))
+            };
         }
         if buffer.len > LONGEST {
             let span = self.statement_span();
             self.report(
-                Diagnostic::error(ErrorKind::Unencodable, span, format!("the instruction would have {} bytes", buffer.len))
-                    .label(format!("the CPU takes {LONGEST} at most")),
+                Diagnostic::error(
+                    ErrorKind::Unencodable,
+                    span,
+                    format!("the instruction would have {} bytes", buffer.len),
+                )
+                .label(format!("the CPU takes {LONGEST} at most")),
             );
             return Err(Failed);
         }
@@ -527,7 +579,8 @@ impl Assembler<'_> {
         }
         let forced = self.insn.hints & (hint::DISP8 | hint::DISP32);
         // 32-bit addresses wrap, so that 0xffffffff is -1.
-        let displacement = if bits == 32 && (0..=0xffff_ffff).contains(&op.value) { i64::from(op.value as i32) } else { op.value };
+        let displacement =
+            if bits == 32 && (0..=0xffff_ffff).contains(&op.value) { i64::from(op.value as i32) } else { op.value };
         let mut address = Address { modrm: 0, sib: None, displacement, width: 0, pc_relative: false };
         if op.base == IP_REG {
             address.modrm = 5;
@@ -552,9 +605,7 @@ impl Assembler<'_> {
             }
             return address;
         }
-        let mode = if symbolic {
-            2
-        } else if forced & hint::DISP32 != 0 {
+        let mode = if symbolic || forced & hint::DISP32 != 0 {
             2
         } else if displacement == 0 && op.base & 7 != 5 && forced == 0 {
             0
@@ -599,9 +650,7 @@ impl Assembler<'_> {
         };
         let forced = self.insn.hints & (hint::DISP8 | hint::DISP16);
         let scaled = displacement >> shift;
-        let mode = if op.expr != 0 {
-            2
-        } else if forced & hint::DISP16 != 0 {
+        let mode = if op.expr != 0 || forced & hint::DISP16 != 0 {
             2
         } else if displacement == 0 && rm != 6 && forced == 0 {
             0
@@ -617,7 +666,13 @@ impl Assembler<'_> {
     }
 
     /// Checks that the instruction can carry the prefix words before it.
-    fn check_prefixes(&mut self, form: &'static Form, mandatory: u8, need_data: bool, need_address: bool) -> Result<(), Failed> {
+    fn check_prefixes(
+        &mut self,
+        form: &'static Form,
+        mandatory: u8,
+        need_data: bool,
+        need_address: bool,
+    ) -> Result<(), Failed> {
         let prefixes = self.insn.prefixes;
         let memory_destination = self.insn.ops[..self.insn.count].iter().any(Operand::is_memory);
         let hle = matches!(prefixes.rep_word, XACQUIRE | XRELEASE);
@@ -625,15 +680,22 @@ impl Assembler<'_> {
         let code_string = form.map == 0 && matches!(form.opcode, 0x6c..=0x6f | 0xa4..=0xa7 | 0xaa..=0xaf);
         let clash = |i: usize| {
             let segment = self.insn.ops[i].seg;
-            segment != 0 && SEGMENT_BYTES[segment as usize - 1] != prefixes.segment && !self.is_default_segment(i, segment)
+            segment != 0
+                && SEGMENT_BYTES[segment as usize - 1] != prefixes.segment
+                && !self.is_default_segment(i, segment)
         };
         let problem = if prefixes.segment != 0 && !prefixes.notrack && (0..self.insn.count).any(clash) {
             "the operand has another segment already"
-        } else if prefixes.address && self.insn.ops[..self.insn.count].iter().any(|op| op.is_memory() && op.addr != 0 && !need_address) {
+        } else if prefixes.address
+            && self.insn.ops[..self.insn.count].iter().any(|op| op.is_memory() && op.addr != 0 && !need_address)
+        {
             "the registers of the address have the mode's own width"
         } else if hle && !prefixes.lock && !hle_alone {
             "`lock` is missing beside it"
-        } else if hle && (form.flags & if prefixes.rep_word == XACQUIRE { Form::XACQUIRE } else { Form::XRELEASE } == 0 || !memory_destination) {
+        } else if hle
+            && (form.flags & if prefixes.rep_word == XACQUIRE { Form::XACQUIRE } else { Form::XRELEASE } == 0
+                || !memory_destination)
+        {
             "not an instruction for lock elision"
         } else if prefixes.rep_word == BND && form.flags & Form::BND == 0 {
             "`bnd` belongs to branches"
@@ -647,7 +709,9 @@ impl Assembler<'_> {
             "the opcode contains a prefix of this kind already"
         } else if prefixes.data && (need_data || mandatory == 0x66) {
             "the operand size brings the 66 prefix already"
-        } else if form.enc >= Encoding::Vex && (prefixes.lock || prefixes.rep != 0 || prefixes.data || prefixes.rex != 0) {
+        } else if form.enc >= Encoding::Vex
+            && (prefixes.lock || prefixes.rep != 0 || prefixes.data || prefixes.rex != 0)
+        {
             "VEX, XOP and EVEX instructions take no such prefix"
         } else {
             ""
@@ -656,7 +720,9 @@ impl Assembler<'_> {
             return Ok(());
         }
         let span = self.insn.start as usize..self.insn.name.start as usize;
-        self.report(Diagnostic::error(ErrorKind::Prefix, span, "the instruction cannot carry this prefix").label(problem));
+        self.report(
+            Diagnostic::error(ErrorKind::Prefix, span, "the instruction cannot carry this prefix").label(problem),
+        );
         Err(Failed)
     }
 
@@ -664,7 +730,8 @@ impl Assembler<'_> {
     #[cold]
     fn check_distinct(&mut self, form: &'static Form) -> Result<(), Failed> {
         let ops = &self.insn.ops[..self.insn.count];
-        let registers: Vec<u8> = ops.iter().filter(|op| !op.is_memory() && !op.is_immediate()).map(|op| op.reg).collect();
+        let registers: Vec<u8> =
+            ops.iter().filter(|op| !op.is_memory() && !op.is_immediate()).map(|op| op.reg).collect();
         let vector_index = ops.iter().find(|op| op.classes & (VSIBX | VSIBY | VSIBZ) != 0).map(|op| op.index);
         if let Some(index) = vector_index {
             let masked = self.insn.mask != 0;
@@ -680,7 +747,8 @@ impl Assembler<'_> {
             return Ok(());
         }
         let tiles = ops.iter().all(|op| op.classes & TMM != 0);
-        let clash = registers[1..].contains(&registers[0]) || tiles && registers.len() == 3 && registers[1] == registers[2];
+        let clash =
+            registers[1..].contains(&registers[0]) || tiles && registers.len() == 3 && registers[1] == registers[2];
         if !clash {
             return Ok(());
         }
@@ -716,16 +784,18 @@ impl Assembler<'_> {
 
     #[cold]
     fn high_byte_with_rex<T>(&mut self) -> Result<T, Failed> {
-        let span = self
-            .insn
-            .ops[..self.insn.count]
+        let span = self.insn.ops[..self.insn.count]
             .iter()
             .find(|op| op.reg_flags & Register::HIGH != 0)
             .map_or(self.statement_span(), Operand::span);
         self.report(
-            Diagnostic::error(ErrorKind::Unencodable, span, "%ah, %ch, %dh and %bh cannot be used in an instruction with a REX prefix")
-                .label("beside a REX prefix this number means another register")
-                .note("a REX prefix comes from 64-bit operand size, %r8 to %r15, %spl, %bpl, %sil or %dil"),
+            Diagnostic::error(
+                ErrorKind::Unencodable,
+                span,
+                "%ah, %ch, %dh and %bh cannot be used in an instruction with a REX prefix",
+            )
+            .label("beside a REX prefix this number means another register")
+            .note("a REX prefix comes from 64-bit operand size, %r8 to %r15, %spl, %bpl, %sil or %dil"),
         );
         Err(Failed)
     }
@@ -733,14 +803,21 @@ impl Assembler<'_> {
     #[cold]
     fn string_destination_segment<T>(&mut self, i: usize) -> Result<T, Failed> {
         let span = self.insn.ops[i].span();
-        self.report(Diagnostic::error(ErrorKind::Addressing, span, "the destination of a string instruction is in %es").label("only %es"));
+        self.report(
+            Diagnostic::error(ErrorKind::Addressing, span, "the destination of a string instruction is in %es")
+                .label("only %es"),
+        );
         Err(Failed)
     }
 
     #[cold]
     fn string_address_mismatch<T>(&mut self) -> Result<T, Failed> {
         let span = self.statement_span();
-        self.report(Diagnostic::error(ErrorKind::Addressing, span, "both addresses of a string instruction must have the same width"));
+        self.report(Diagnostic::error(
+            ErrorKind::Addressing,
+            span,
+            "both addresses of a string instruction must have the same width",
+        ));
         Err(Failed)
     }
 

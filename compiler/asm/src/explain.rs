@@ -19,7 +19,11 @@ const UNSUPPORTED: [&str; 5] = ["APX", "AVX10.2", "one of the newest AMX extensi
 /// Mnemonics for which GNU as takes the default size without a word.
 pub(crate) fn silent_default(name: &Name) -> bool {
     let text = name.text();
-    text == "movzx" || text == "movsx" || text.starts_with("cvtsi2s") || text.starts_with("vcvtsi2s") || text.starts_with("vcvtusi2s")
+    text == "movzx"
+        || text == "movsx"
+        || text.starts_with("cvtsi2s")
+        || text.starts_with("vcvtsi2s")
+        || text.starts_with("vcvtusi2s")
 }
 
 pub(crate) fn default_size(name: &str, mode: Mode, span: Range<usize>) -> Diagnostic {
@@ -35,11 +39,15 @@ pub(crate) fn default_size(name: &str, mode: Mode, span: Range<usize>) -> Diagno
 
 pub(crate) fn ambiguous_size(name: &Name, syntax: Syntax, span: Range<usize>) -> Diagnostic {
     let text = name.text();
-    let diagnostic = Diagnostic::error(ErrorKind::AmbiguousSize, span, format!("no operand settles the size of `{text}`"))
-        .label("the size is open");
+    let diagnostic =
+        Diagnostic::error(ErrorKind::AmbiguousSize, span, format!("no operand settles the size of `{text}`"))
+            .label("the size is open");
     match syntax {
-        Syntax::Att => diagnostic.help(format!("write the size behind the mnemonic: {}", sized_spellings(&text).join(", "))),
-        Syntax::Intel => diagnostic.help("write the size before the memory operand: `byte ptr`, `word ptr`, `dword ptr`, `qword ptr`"),
+        Syntax::Att => {
+            diagnostic.help(format!("write the size behind the mnemonic: {}", sized_spellings(&text).join(", ")))
+        }
+        Syntax::Intel => diagnostic
+            .help("write the size before the memory operand: `byte ptr`, `word ptr`, `dword ptr`, `qword ptr`"),
     }
 }
 
@@ -54,7 +62,8 @@ fn sized_spellings(text: &str) -> Vec<String> {
 
 pub(crate) fn unknown_register(name: &str, mode: Mode, span: Range<usize>) -> Diagnostic {
     let bare = name.trim_start_matches('%');
-    let mut diagnostic = Diagnostic::error(ErrorKind::UnknownRegister, span.clone(), format!("there is no register `{name}`"));
+    let mut diagnostic =
+        Diagnostic::error(ErrorKind::UnknownRegister, span.clone(), format!("there is no register `{name}`"));
     let names = crate::registers::register_names(mode);
     if let Some(best) = nearest(bare, names.iter(), 1).first() {
         let text = if name.starts_with('%') { format!("%{best}") } else { best.clone() };
@@ -65,8 +74,35 @@ pub(crate) fn unknown_register(name: &str, mode: Mode, span: Range<usize>) -> Di
 
 pub(crate) fn unknown_directive(name: &str, span: Range<usize>) -> Diagnostic {
     const KNOWN: [&str; 29] = [
-        "byte", "word", "short", "value", "hword", "long", "int", "quad", "octa", "ascii", "asciz", "string", "zero", "skip", "space", "fill",
-        "nops", "balign", "align", "p2align", "set", "equ", "code16", "code32", "code64", "intel_syntax", "att_syntax", "2byte", "4byte",
+        "byte",
+        "word",
+        "short",
+        "value",
+        "hword",
+        "long",
+        "int",
+        "quad",
+        "octa",
+        "ascii",
+        "asciz",
+        "string",
+        "zero",
+        "skip",
+        "space",
+        "fill",
+        "nops",
+        "balign",
+        "align",
+        "p2align",
+        "set",
+        "equ",
+        "code16",
+        "code32",
+        "code64",
+        "intel_syntax",
+        "att_syntax",
+        "2byte",
+        "4byte",
     ];
     let diagnostic = Diagnostic::error(ErrorKind::Directive, span.clone(), format!("there is no directive `.{name}`"));
     match nearest(name, KNOWN.iter().copied(), 1).first() {
@@ -176,14 +212,39 @@ fn form_text(form: &Form, syntax: Syntax) -> String {
 /// What an operand kind takes, in words.
 fn kind_text(op: u8, form: &Form) -> String {
     const WORDS: [(kinds::Classes, &str); 29] = [
-        (kinds::R8, "r8"), (kinds::R16, "r16"), (kinds::R32, "r32"), (kinds::R64, "r64"), (kinds::MM, "mm"), (kinds::XMM, "xmm"),
-        (kinds::YMM, "ymm"), (kinds::ZMM, "zmm"), (kinds::K, "k"), (kinds::BND, "bnd"), (kinds::CR, "cr"), (kinds::DR, "dr"),
-        (kinds::TR, "tr"), (kinds::SREG, "segment register"), (kinds::TMM, "tmm"), (kinds::ST, "st(i)"), (kinds::AL, "al"),
-        (kinds::CL, "cl"), (kinds::AX, "ax"), (kinds::DX, "dx"), (kinds::EAX, "eax"), (kinds::RAX, "rax"), (kinds::XMM0, "xmm0"),
-        (kinds::ST0, "st"), (kinds::CS, "cs"), (kinds::DS, "ds"), (kinds::ES, "es"), (kinds::FS, "fs"), (kinds::GS, "gs"),
+        (kinds::R8, "r8"),
+        (kinds::R16, "r16"),
+        (kinds::R32, "r32"),
+        (kinds::R64, "r64"),
+        (kinds::MM, "mm"),
+        (kinds::XMM, "xmm"),
+        (kinds::YMM, "ymm"),
+        (kinds::ZMM, "zmm"),
+        (kinds::K, "k"),
+        (kinds::BND, "bnd"),
+        (kinds::CR, "cr"),
+        (kinds::DR, "dr"),
+        (kinds::TR, "tr"),
+        (kinds::SREG, "segment register"),
+        (kinds::TMM, "tmm"),
+        (kinds::ST, "st(i)"),
+        (kinds::AL, "al"),
+        (kinds::CL, "cl"),
+        (kinds::AX, "ax"),
+        (kinds::DX, "dx"),
+        (kinds::EAX, "eax"),
+        (kinds::RAX, "rax"),
+        (kinds::XMM0, "xmm0"),
+        (kinds::ST0, "st"),
+        (kinds::CS, "cs"),
+        (kinds::DS, "ds"),
+        (kinds::ES, "es"),
+        (kinds::FS, "fs"),
+        (kinds::GS, "gs"),
     ];
     let kind = &KINDS[op as usize];
-    let mut parts: Vec<String> = WORDS.iter().filter(|(class, _)| kind.classes & class != 0).map(|(_, word)| (*word).to_string()).collect();
+    let mut parts: Vec<String> =
+        WORDS.iter().filter(|(class, _)| kind.classes & class != 0).map(|(_, word)| (*word).to_string()).collect();
     if kind.classes & kinds::ANY_MEM != 0 {
         parts.push(match form.mem {
             0 => "memory".to_string(),
@@ -193,7 +254,16 @@ fn kind_text(op: u8, form: &Form) -> String {
     if let Slot::Imm(width) = kind.slot {
         parts.push(format!("imm{}", u32::from(width) * 8));
     } else if kind.classes & kinds::IMM != 0 {
-        parts.push(if kind.classes & kinds::ONE != 0 { "1" } else if kind.classes & kinds::THREE != 0 { "3" } else { "imm" }.to_string());
+        parts.push(
+            if kind.classes & kinds::ONE != 0 {
+                "1"
+            } else if kind.classes & kinds::THREE != 0 {
+                "3"
+            } else {
+                "imm"
+            }
+            .to_string(),
+        );
     }
     if kind.classes & kinds::REL != 0 {
         parts.push("target".to_string());
@@ -206,9 +276,11 @@ impl Assembler<'_> {
     pub(crate) fn unknown_mnemonic(&mut self, start: usize, end: usize) -> Result<(), Failed> {
         let name = self.str(start, end);
         let mut diagnostic =
-            Diagnostic::error(ErrorKind::UnknownMnemonic, start..end, format!("there is no instruction `{name}`")).label("unknown mnemonic");
+            Diagnostic::error(ErrorKind::UnknownMnemonic, start..end, format!("there is no instruction `{name}`"))
+                .label("unknown mnemonic");
         // A search through all names is worth it for a few mistakes, not for a text in another language.
-        let near = if self.errors < MAX_SEARCHES { nearest_mnemonics(name, self.mode, self.syntax, 3) } else { Vec::new() };
+        let near =
+            if self.errors < MAX_SEARCHES { nearest_mnemonics(name, self.mode, self.syntax, 3) } else { Vec::new() };
         if let Some(best) = near.first() {
             let list: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
             diagnostic = diagnostic.help(format!("near: {}", list.join(", "))).fix(start..end, best.clone());
@@ -222,9 +294,13 @@ impl Assembler<'_> {
         let name = self.str(start, end);
         let what = UNSUPPORTED[(special & 0x7f) as usize];
         self.report(
-            Diagnostic::error(ErrorKind::Unsupported, start..end, format!("`{name}` is not supported: it is {what}, which iced-x86 cannot encode"))
-                .label("known, but out of reach")
-                .help("write its bytes with `.byte`"),
+            Diagnostic::error(
+                ErrorKind::Unsupported,
+                start..end,
+                format!("`{name}` is not supported: it is {what}, which iced-x86 cannot encode"),
+            )
+            .label("known, but out of reach")
+            .help("write its bytes with `.byte`"),
         );
         Err(Failed)
     }
@@ -234,13 +310,19 @@ impl Assembler<'_> {
         let span = self.insn.name.start as usize..self.insn.name.end as usize;
         let text = name.text();
         let base = if self.syntax == Syntax::Att { 0 } else { 3 };
-        let modes: Vec<&str> =
-            [(0, "16"), (1, "32"), (2, "64")].iter().filter(|(mode, _)| name.lists[base + mode] != 0).map(|(_, bits)| *bits).collect();
+        let modes: Vec<&str> = [(0, "16"), (1, "32"), (2, "64")]
+            .iter()
+            .filter(|(mode, _)| name.lists[base + mode] != 0)
+            .map(|(_, bits)| *bits)
+            .collect();
         let diagnostic = if modes.is_empty() {
             let other = if self.syntax == Syntax::Att { "Intel" } else { "AT&T" };
-            let diagnostic =
-                Diagnostic::error(ErrorKind::UnknownMnemonic, span.clone(), format!("there is no instruction `{text}` in this syntax"))
-                    .label(format!("a name of {other} syntax"));
+            let diagnostic = Diagnostic::error(
+                ErrorKind::UnknownMnemonic,
+                span.clone(),
+                format!("there is no instruction `{text}` in this syntax"),
+            )
+            .label(format!("a name of {other} syntax"));
             match nearest_mnemonics(&text, self.mode, self.syntax, 1).first() {
                 Some(best) => diagnostic.help(format!("near: `{best}`")),
                 None => diagnostic,
@@ -281,7 +363,8 @@ impl Assembler<'_> {
         let count = self.insn.count - usize::from(name.immediate >= 0);
         let forms: Vec<&'static Form> = list.forms().iter().map(|&candidate| candidate.form()).collect();
         let implied = usize::from(name.immediate >= 0);
-        let same_count: Vec<&&Form> = forms.iter().filter(|form| form.ops.iter().take_while(|&&op| op != 0).count() == count + implied).collect();
+        let same_count: Vec<&&Form> =
+            forms.iter().filter(|form| form.ops.iter().take_while(|&&op| op != 0).count() == count + implied).collect();
         let mut texts: Vec<String> = Vec::new();
         for form in if same_count.is_empty() { forms.iter().collect() } else { same_count.clone() } {
             let form = format!("{text} {}", form_text(form, self.syntax)).trim_end().to_string();
@@ -291,7 +374,8 @@ impl Assembler<'_> {
         }
         let more = texts.len().saturating_sub(8);
         texts.truncate(8);
-        let mut note = format!("forms: {}", texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", "));
+        let mut note =
+            format!("forms: {}", texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", "));
         if more > 0 {
             note.push_str(&format!(" and {more} more"));
         }
@@ -299,9 +383,13 @@ impl Assembler<'_> {
         if same_count.is_empty() {
             let span = if count == 0 { name_span } else { self.operands_span() };
             self.report(
-                Diagnostic::error(ErrorKind::OperandCount, span, format!("`{text}` does not take {count} operand{}", if count == 1 { "" } else { "s" }))
-                    .label("wrong number of operands")
-                    .note(note),
+                Diagnostic::error(
+                    ErrorKind::OperandCount,
+                    span,
+                    format!("`{text}` does not take {count} operand{}", if count == 1 { "" } else { "s" }),
+                )
+                .label("wrong number of operands")
+                .note(note),
             );
             return Err(Failed);
         }
@@ -329,8 +417,12 @@ impl Assembler<'_> {
             if op.is_immediate() && wants_immediate {
                 return range_error(op, text);
             }
-            return Diagnostic::error(ErrorKind::OperandForm, op.span(), format!("no form of `{text}` takes this operand here"))
-                .label(describe(op));
+            return Diagnostic::error(
+                ErrorKind::OperandForm,
+                op.span(),
+                format!("no form of `{text}` takes this operand here"),
+            )
+            .label(describe(op));
         }
         let full: Vec<&&&Form> = forms.iter().filter(|form| (0..count).all(|i| fits(form, i))).collect();
         if !full.is_empty() {
@@ -338,20 +430,36 @@ impl Assembler<'_> {
         }
         for (i, op) in ops.iter().enumerate() {
             let others = forms.iter().any(|form| (0..count).all(|j| j == i || fits(form, j)));
-            if others && op.is_immediate() && forms.iter().any(|form| (0..count).all(|j| j == i || fits(form, j)) && KINDS[form.ops[i] as usize].classes & kinds::IMM != 0) {
+            if others
+                && op.is_immediate()
+                && forms.iter().any(|form| {
+                    (0..count).all(|j| j == i || fits(form, j)) && KINDS[form.ops[i] as usize].classes & kinds::IMM != 0
+                })
+            {
                 return range_error(op, text);
             }
         }
         for (i, op) in ops.iter().enumerate() {
             if forms.iter().any(|form| (0..count).all(|j| j == i || fits(form, j))) {
-                let wide = ops.iter().enumerate().any(|(j, other)| j != i && op.bits != 0 && other.bits != 0 && other.bits != op.bits);
+                let wide = ops
+                    .iter()
+                    .enumerate()
+                    .any(|(j, other)| j != i && op.bits != 0 && other.bits != 0 && other.bits != op.bits);
                 let label = if wide { "its width differs from the other operand's".to_string() } else { describe(op) };
-                return Diagnostic::error(ErrorKind::OperandForm, op.span(), format!("this operand of `{text}` does not go with the others"))
-                    .label(label);
+                return Diagnostic::error(
+                    ErrorKind::OperandForm,
+                    op.span(),
+                    format!("this operand of `{text}` does not go with the others"),
+                )
+                .label(label);
             }
         }
-        Diagnostic::error(ErrorKind::OperandForm, self.operands_span(), format!("no form of `{text}` takes these operands together"))
-            .label("no such combination")
+        Diagnostic::error(
+            ErrorKind::OperandForm,
+            self.operands_span(),
+            format!("no form of `{text}` takes these operands together"),
+        )
+        .label("no such combination")
     }
 
     /// The operands fit, but a decorator, a size or a pseudo-prefix does not.
@@ -359,7 +467,9 @@ impl Assembler<'_> {
         let insn = &self.insn;
         let evex = forms.iter().any(|form| form.enc == crate::form::Encoding::Evex);
         let span = self.statement_span();
-        let high = insn.ops[..insn.count].iter().find(|op| op.reg >= 16 || (op.index != crate::operand::NO_REG && op.index >= 16));
+        let high = insn.ops[..insn.count]
+            .iter()
+            .find(|op| op.reg >= 16 || (op.index != crate::operand::NO_REG && op.index >= 16));
         if let Some(op) = high.filter(|_| !evex) {
             return Diagnostic::error(ErrorKind::OperandForm, op.span(), "registers 16 to 31 need an AVX-512 form")
                 .label(format!("`{text}` has none"));
@@ -373,20 +483,35 @@ impl Assembler<'_> {
             return Diagnostic::error(ErrorKind::Decorator, span, message).label("decorator does not fit");
         }
         if insn.ops[..insn.count].iter().any(|op| op.is_memory() && op.size != 0) {
-            return Diagnostic::error(ErrorKind::OperandForm, span, format!("`{text}` does not take memory of this size")).label("size does not fit");
+            return Diagnostic::error(
+                ErrorKind::OperandForm,
+                span,
+                format!("`{text}` does not take memory of this size"),
+            )
+            .label("size does not fit");
         }
         if forms.iter().all(|form| form.flags & Form::NEED_MASK != 0) {
-            return Diagnostic::error(ErrorKind::Decorator, span, format!("`{text}` needs a write mask")).label("{%k1} to {%k7} is missing");
+            return Diagnostic::error(ErrorKind::Decorator, span, format!("`{text}` needs a write mask"))
+                .label("{%k1} to {%k7} is missing");
         }
         if forms.iter().all(|form| form.flags & Form::WANT_VEX != 0) {
-            return Diagnostic::error(ErrorKind::Prefix, span, format!("`{text}` has these operands in its VEX form only"))
-                .help("write `{vex}` before it");
+            return Diagnostic::error(
+                ErrorKind::Prefix,
+                span,
+                format!("`{text}` has these operands in its VEX form only"),
+            )
+            .help("write `{vex}` before it");
         }
         if insn.hints & crate::prefixes::hint::EVEX != 0 {
-            return Diagnostic::error(ErrorKind::Prefix, span, format!("`{text}` needs an AVX-512 form for `{{evex}}` and has none with these operands"))
-                .label("no EVEX encoding");
+            return Diagnostic::error(
+                ErrorKind::Prefix,
+                span,
+                format!("`{text}` needs an AVX-512 form for `{{evex}}` and has none with these operands"),
+            )
+            .label("no EVEX encoding");
         }
-        Diagnostic::error(ErrorKind::Prefix, span, format!("`{text}` has no form that the pseudo-prefix asks for")).label("no such encoding")
+        Diagnostic::error(ErrorKind::Prefix, span, format!("`{text}` has no form that the pseudo-prefix asks for"))
+            .label("no such encoding")
     }
 
     /// GNU as cuts a value down to its field and warns if more than a sign is lost.
@@ -395,8 +520,12 @@ impl Assembler<'_> {
         let kept = op.value & ((1i64 << (u32::from(width) * 8)) - 1);
         let what = if op.is_memory() { "displacement" } else { "immediate" };
         self.report(
-            Diagnostic::warning(ErrorKind::ImmediateRange, op.span(), format!("{what} {:#x} shortened to {kept:#x}", op.value))
-                .label(format!("the field holds {} bits", u32::from(width) * 8)),
+            Diagnostic::warning(
+                ErrorKind::ImmediateRange,
+                op.span(),
+                format!("{what} {:#x} shortened to {kept:#x}", op.value),
+            )
+            .label(format!("the field holds {} bits", u32::from(width) * 8)),
         );
     }
 }

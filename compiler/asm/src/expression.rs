@@ -59,12 +59,11 @@ impl<'t> Assembler<'t> {
         // Nearly all expressions are one decimal or hexadecimal number.
         let save = self.cur.pos;
         let negative = self.cur.eat(b'-');
-        if CLASS[self.cur.peek() as usize] & DIGIT != 0 {
-            if let Some(value) = self.plain_number() {
-                if matches!(self.cur.peek(), b',' | b'(' | b'\n' | b')' | b';') || self.cur.pos >= self.cur.text.len() {
-                    return Ok(Value::constant(if negative { value.wrapping_neg() } else { value }));
-                }
-            }
+        if CLASS[self.cur.peek() as usize] & DIGIT != 0
+            && let Some(value) = self.plain_number()
+            && (matches!(self.cur.peek(), b',' | b'(' | b'\n' | b')' | b';') || self.cur.pos >= self.cur.text.len())
+        {
+            return Ok(Value::constant(if negative { value.wrapping_neg() } else { value }));
         }
         self.cur.pos = save;
         self.binary(0, 0)
@@ -114,7 +113,9 @@ impl<'t> Assembler<'t> {
             return Ok(value.constant);
         }
         let span = start..self.cur.pos;
-        self.report(Diagnostic::error(ErrorKind::Expression, span, "a constant is needed here").label("depends on a symbol"));
+        self.report(
+            Diagnostic::error(ErrorKind::Expression, span, "a constant is needed here").label("depends on a symbol"),
+        );
         Err(Failed)
     }
 
@@ -171,7 +172,11 @@ impl<'t> Assembler<'t> {
     pub(crate) fn unary(&mut self, depth: u32) -> Result<Value, Failed> {
         if depth > MAX_DEPTH {
             let here = self.cur.pos;
-            self.report(Diagnostic::error(ErrorKind::Limit, here..here + 1, format!("the expression nests deeper than {MAX_DEPTH}")));
+            self.report(Diagnostic::error(
+                ErrorKind::Limit,
+                here..here + 1,
+                format!("the expression nests deeper than {MAX_DEPTH}"),
+            ));
             return Err(Failed);
         }
         self.cur.space();
@@ -185,7 +190,12 @@ impl<'t> Assembler<'t> {
                     return Ok(Value::constant(value.constant.wrapping_neg()));
                 }
                 if value.modifier == 0 {
-                    return Ok(Value { add: value.sub, sub: value.add, constant: value.constant.wrapping_neg(), modifier: 0 });
+                    return Ok(Value {
+                        add: value.sub,
+                        sub: value.add,
+                        constant: value.constant.wrapping_neg(),
+                        modifier: 0,
+                    });
                 }
                 self.not_constant(start)
             }
@@ -222,8 +232,14 @@ impl<'t> Assembler<'t> {
             b'"' => self.quoted_symbol(start),
             _ => {
                 let end = (start + 1).min(self.cur.text.len().max(start));
-                let message = if self.cur.at_end() || byte == b',' { "an expression is missing here" } else { "not an expression" };
-                self.report(Diagnostic::error(ErrorKind::Expression, start..end, message).label("expected a number or symbol"));
+                let message = if self.cur.at_end() || byte == b',' {
+                    "an expression is missing here"
+                } else {
+                    "not an expression"
+                };
+                self.report(
+                    Diagnostic::error(ErrorKind::Expression, start..end, message).label("expected a number or symbol"),
+                );
                 Err(Failed)
             }
         }
@@ -258,7 +274,11 @@ impl<'t> Assembler<'t> {
         }
         if self.cur.pos > self.cur.text.len() || value == b'\n' && self.cur.text[self.cur.pos - 1] == b'\n' {
             self.cur.pos = self.cur.pos.min(self.cur.text.len()) - 1;
-            self.report(Diagnostic::error(ErrorKind::Expression, start..start + 1, "a character is missing behind `'`"));
+            self.report(Diagnostic::error(
+                ErrorKind::Expression,
+                start..start + 1,
+                "a character is missing behind `'`",
+            ));
             return Err(Failed);
         }
         self.cur.eat(b'\'');
@@ -288,8 +308,12 @@ impl<'t> Assembler<'t> {
                     None => {
                         let span = start..ahead.pos + 1;
                         self.report(
-                            Diagnostic::error(ErrorKind::Label, span, format!("there is no label `{digits}:` before this"))
-                                .label("backward reference"),
+                            Diagnostic::error(
+                                ErrorKind::Label,
+                                span,
+                                format!("there is no label `{digits}:` before this"),
+                            )
+                            .label("backward reference"),
                         );
                         return Err(Failed);
                     }
@@ -376,7 +400,13 @@ impl<'t> Assembler<'t> {
         }
     }
 
-    pub(crate) fn apply(&mut self, operator: Operator, left: Value, right: Value, start: usize) -> Result<Value, Failed> {
+    pub(crate) fn apply(
+        &mut self,
+        operator: Operator,
+        left: Value,
+        right: Value,
+        start: usize,
+    ) -> Result<Value, Failed> {
         use Operator::*;
         if left.is_constant() && right.is_constant() {
             return self.apply_constants(operator, left.constant, right.constant, start).map(Value::constant);
@@ -412,7 +442,8 @@ impl<'t> Assembler<'t> {
             Subtract if right.modifier == 0 => sum(left, right.sub, right.add, right.constant.wrapping_neg()),
             Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual => {
                 // Two labels at known places can be compared.
-                let difference = sum(left, right.sub, right.add, right.constant.wrapping_neg()).map(|value| self.settle(value));
+                let difference =
+                    sum(left, right.sub, right.add, right.constant.wrapping_neg()).map(|value| self.settle(value));
                 match difference {
                     Some(value) if value.is_constant() => {
                         return self.apply_constants(operator, value.constant, 0, start).map(Value::constant);
@@ -435,11 +466,11 @@ impl<'t> Assembler<'t> {
                 Definition::Label(place) => Some(place),
                 _ => None,
             };
-            if let (Some(add), Some(sub)) = (place(value.add), place(value.sub)) {
-                if add.mark == sub.mark {
-                    let distance = i64::from(add.offset) - i64::from(sub.offset);
-                    return Value::constant(value.constant.wrapping_add(distance));
-                }
+            if let (Some(add), Some(sub)) = (place(value.add), place(value.sub))
+                && add.mark == sub.mark
+            {
+                let distance = i64::from(add.offset) - i64::from(sub.offset);
+                return Value::constant(value.constant.wrapping_add(distance));
             }
         }
         value

@@ -82,7 +82,8 @@ impl Roles {
     pub(crate) const fn new(ops: &[u8; 5]) -> Self {
         use super::kinds::{ALL, Slot};
         let none = Self::NONE;
-        let mut roles = Roles { reg: none, rm: none, vvvv: none, low: none, immediate: none, immediate_width: 0, other: false };
+        let mut roles =
+            Roles { reg: none, rm: none, vvvv: none, low: none, immediate: none, immediate_width: 0, other: false };
         let mut i = 0;
         while i < 5 {
             match ALL[ops[i] as usize].slot {

@@ -64,7 +64,11 @@ impl Assembler<'_> {
             }
             if self.insn.count == 5 {
                 let here = self.cur.pos;
-                self.report(Diagnostic::error(ErrorKind::OperandCount, here..here + 1, "no instruction has more than five operands"));
+                self.report(Diagnostic::error(
+                    ErrorKind::OperandCount,
+                    here..here + 1,
+                    "no instruction has more than five operands",
+                ));
                 return Err(Failed);
             }
             let far = self.intel_operand()?;
@@ -114,9 +118,13 @@ impl Assembler<'_> {
             return Ok(Some(self.immediate(value, start)));
         }
         let register = node.registers[0];
-        if let (Some((register, 0)), None, false, true, 0) =
-            (register, node.registers[1], node.bracket, node.value.is_constant() && node.value.constant == 0, node.segment)
-        {
+        if let (Some((register, 0)), None, false, true, 0) = (
+            register,
+            node.registers[1],
+            node.bracket,
+            node.value.is_constant() && node.value.constant == 0,
+            node.segment,
+        ) {
             let mut operand = self.register_operand(register, start)?;
             operand.end = operand.end.max(end as u32);
             self.push_operand(operand);
@@ -181,10 +189,10 @@ impl Assembler<'_> {
             if first != 0 {
                 pair.swap(0, 1);
             }
-        } else if let Some((register, scale)) = pair[0] {
-            if scale != 0 || register.family == Family::Vector {
-                pair = [None, pair[0]];
-            }
+        } else if let Some((register, scale)) = pair[0]
+            && (scale != 0 || register.family == Family::Vector)
+        {
+            pair = [None, pair[0]];
         }
         if let (Some((base, 0)), Some((index, 0))) = (pair[0], pair[1]) {
             // The stack pointer and vector registers have their places.
@@ -301,7 +309,8 @@ impl Assembler<'_> {
                 b':' => {
                     self.cur.pos += 1;
                     self.cur.space();
-                    let is_segment = matches!(node.registers[0], Some((register, 0)) if register.family == Family::Segment);
+                    let is_segment =
+                        matches!(node.registers[0], Some((register, 0)) if register.family == Family::Segment);
                     if is_segment && node.registers[1].is_none() && node.segment == 0 {
                         let segment = node.registers[0].map_or(0, |(register, _)| register.number + 1);
                         let mut inner = self.intel_expression(0, depth + 1)?;
@@ -335,7 +344,11 @@ impl Assembler<'_> {
     fn intel_primary(&mut self, depth: u32) -> Result<Node, Failed> {
         if depth > MAX_DEPTH {
             let here = self.cur.pos;
-            self.report(Diagnostic::error(ErrorKind::Limit, here..here + 1, format!("the operand nests deeper than {MAX_DEPTH}")));
+            self.report(Diagnostic::error(
+                ErrorKind::Limit,
+                here..here + 1,
+                format!("the operand nests deeper than {MAX_DEPTH}"),
+            ));
             return Err(Failed);
         }
         self.cur.space();

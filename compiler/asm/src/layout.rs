@@ -60,7 +60,11 @@ impl Assembler<'_> {
         let begin = self.out.len();
         let any = short.or(near);
         let Some(first) = any else {
-            self.report(Diagnostic::error(ErrorKind::OperandForm, op.span(), "this instruction takes no branch target"));
+            self.report(Diagnostic::error(
+                ErrorKind::OperandForm,
+                op.span(),
+                "this instruction takes no branch target",
+            ));
             return Err(Failed);
         };
         // Jcc takes branch hints (2E, 3E), everything takes `bnd`; GNU as drops other segments with a warning.
@@ -117,8 +121,12 @@ impl Assembler<'_> {
             (Some(form), None) => {
                 if value.is_constant() && value.constant as i8 as i64 != value.constant {
                     self.report(
-                        Diagnostic::error(ErrorKind::ImmediateRange, op.span(), "this branch has an 8-bit displacement")
-                            .label("an absolute address does not fit"),
+                        Diagnostic::error(
+                            ErrorKind::ImmediateRange,
+                            op.span(),
+                            "this branch has an 8-bit displacement",
+                        )
+                        .label("an absolute address does not fit"),
                     );
                     return Err(Failed);
                 }
@@ -182,7 +190,16 @@ impl Assembler<'_> {
 
     fn relative(&mut self, width: u8, kind: FixupKind, value: Value, start: u32, end: u32) {
         let place = self.here();
-        self.pending.push(Pending { offset: place.offset, mark: place.mark, width, kind, value, tail: width, start, end });
+        self.pending.push(Pending {
+            offset: place.offset,
+            mark: place.mark,
+            width,
+            kind,
+            value,
+            tail: width,
+            start,
+            end,
+        });
         self.out.extend_from_slice(&[0; 4][..width as usize]);
     }
 
@@ -211,6 +228,11 @@ impl Assembler<'_> {
 
     /// Final layout.
     pub(crate) fn lay_out(&mut self, assembly: &mut Assembly) {
+        if self.marks.is_empty() && self.pending.is_empty() {
+            std::mem::swap(&mut assembly.bytes, &mut self.out);
+            std::mem::swap(&mut assembly.items, &mut self.items);
+            return;
+        }
         let mut ends: Vec<u32> = Vec::new();
         if !self.marks.is_empty() {
             let sizes = self.sizes();
@@ -219,7 +241,8 @@ impl Assembler<'_> {
             std::mem::swap(&mut assembly.bytes, &mut self.out);
         }
         // ends[k]: bytes that the marks before number k take.
-        let at = |place: Place| -> u32 { place.offset + if place.mark == 0 { 0 } else { ends[place.mark as usize - 1] } };
+        let at =
+            |place: Place| -> u32 { place.offset + if place.mark == 0 { 0 } else { ends[place.mark as usize - 1] } };
         let pending = std::mem::take(&mut self.pending);
         for field in &pending {
             let offset = at(Place { offset: field.offset, mark: field.mark });
@@ -278,12 +301,16 @@ impl Assembler<'_> {
             }
             let mut changed = false;
             for (k, mark) in self.marks.iter().enumerate() {
-                let (What::Jump { near_len, width, .. }, Some((place, constant))) = (mark.what, targets[k]) else { continue };
+                let (What::Jump { near_len, width, .. }, Some((place, constant))) = (mark.what, targets[k]) else {
+                    continue;
+                };
                 if sizes[k] != 2 {
                     continue;
                 }
                 let from = i64::from(mark.offset) + i64::from(ends[k]);
-                let to = i64::from(place.offset) + if place.mark == 0 { 0 } else { i64::from(ends[place.mark as usize - 1]) } + constant;
+                let to = i64::from(place.offset)
+                    + if place.mark == 0 { 0 } else { i64::from(ends[place.mark as usize - 1]) }
+                    + constant;
                 let distance = to - from;
                 if distance as i8 as i64 != distance || pass >= MAX_PASSES {
                     sizes[k] = u32::from(near_len + width);
@@ -329,7 +356,8 @@ impl Assembler<'_> {
 
     /// Displacements of the jumps of open length.
     fn pending_jumps(&mut self, ends: &[u32], assembly: &mut Assembly) {
-        let at = |place: Place| -> u32 { place.offset + if place.mark == 0 { 0 } else { ends[place.mark as usize - 1] } };
+        let at =
+            |place: Place| -> u32 { place.offset + if place.mark == 0 { 0 } else { ends[place.mark as usize - 1] } };
         let marks = std::mem::take(&mut self.marks);
         for (k, mark) in marks.iter().enumerate() {
             let What::Jump { near_len, width, value, start, end, .. } = mark.what else { continue };
@@ -389,15 +417,22 @@ impl Assembler<'_> {
                 _ => {
                     let name = self.symbols.all[value.sub as usize - 1].name.to_string();
                     self.report(
-                        Diagnostic::error(ErrorKind::Expression, span, format!("the symbol `{name}` cannot be subtracted"))
-                            .label("not defined in this block"),
+                        Diagnostic::error(
+                            ErrorKind::Expression,
+                            span,
+                            format!("the symbol `{name}` cannot be subtracted"),
+                        )
+                        .label("not defined in this block"),
                     );
                     return;
                 }
             }
         }
         let mut kind = field.kind;
-        let relative = matches!(kind, FixupKind::PcRel8 | FixupKind::PcRel16 | FixupKind::PcRel32 | FixupKind::PcRel64 | FixupKind::Plt32);
+        let relative = matches!(
+            kind,
+            FixupKind::PcRel8 | FixupKind::PcRel16 | FixupKind::PcRel32 | FixupKind::PcRel64 | FixupKind::Plt32
+        );
         let mut constant = value.constant;
         if let Some(sub) = sub {
             if let Some(add) = add {
@@ -434,8 +469,12 @@ impl Assembler<'_> {
                     let bits = u32::from(field.width) * 8;
                     if bits < 64 && distance != distance << (64 - bits) >> (64 - bits) && field.width < 4 {
                         self.report(
-                            Diagnostic::error(ErrorKind::ImmediateRange, span, format!("the target is {distance} bytes away"))
-                                .label(format!("the field holds {} bits", bits)),
+                            Diagnostic::error(
+                                ErrorKind::ImmediateRange,
+                                span,
+                                format!("the target is {distance} bytes away"),
+                            )
+                            .label(format!("the field holds {} bits", bits)),
                         );
                         return;
                     }
@@ -458,7 +497,8 @@ impl Assembler<'_> {
                 let number = symbol.name.trim_end_matches('f').to_string();
                 let at = symbol.start as usize..symbol.end as usize;
                 self.report(
-                    Diagnostic::error(ErrorKind::Label, at, format!("there is no label `{number}:` behind this")).label("forward reference"),
+                    Diagnostic::error(ErrorKind::Label, at, format!("there is no label `{number}:` behind this"))
+                        .label("forward reference"),
                 );
                 return;
             }
@@ -483,7 +523,12 @@ impl Assembler<'_> {
         if !fits {
             let span = field.start as usize..field.end as usize;
             self.report(
-                Diagnostic::error(ErrorKind::ImmediateRange, span, format!("the value {constant:#x} does not fit {bits} bits")).label("too large"),
+                Diagnostic::error(
+                    ErrorKind::ImmediateRange,
+                    span,
+                    format!("the value {constant:#x} does not fit {bits} bits"),
+                )
+                .label("too large"),
             );
             return;
         }

@@ -10,8 +10,10 @@ mod encode;
 mod explain;
 mod expression;
 mod fixups;
+#[allow(dead_code, reason = "the generator of the tables uses the rest")]
 mod form;
 mod intel;
+#[allow(dead_code, reason = "the generator of the tables uses the rest")]
 mod kinds;
 mod layout;
 mod lexer;
@@ -29,7 +31,7 @@ pub use diagnostic::{Diagnostic, ErrorKind, Fix, Severity};
 pub use disassemble::{Disassembled, disassemble, disassembly, parse_hex};
 pub use explain::{is_mnemonic, mnemonics, nearest_mnemonics};
 pub use fixups::{Fixup, FixupKind};
-pub use lines::{Lines, assemble_lines};
+pub use lines::{Lines, assemble_lines, assemble_lines_stream};
 pub use listing::listing;
 pub use registers::{is_register, register_names};
 

@@ -3,6 +3,7 @@
 use crate::assembler::Assembler;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::{Assembly, Options};
+use std::io::{self, Read, Write};
 
 /// Assembles texts one after the other with the same allocations.
 ///
@@ -65,26 +66,254 @@ impl<'t> Lines<'t> {
 /// assert!(listing.lines().nth(1).unwrap().starts_with("error: "));
 /// ```
 pub fn assemble_lines(text: &str, options: &Options) -> (String, usize) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut lines = Lines::new(*options);
-    let mut out: Vec<u8> = Vec::with_capacity(text.len() / 2);
+    let mut out = Vec::with_capacity(text.len() / 2);
+    let mut known = LineMemo::new(text.len());
+    let failed = Lines::new(*options).assemble_all(text, &mut known, &mut out);
+    (String::from_utf8(out).unwrap_or_default(), failed)
+}
+
+/// [`assemble_lines`] from a reader to a writer, a piece at a time: the memory it takes does not depend on the length of
+/// the text. Bytes that are not UTF-8 count as unknown characters.
+///
+/// ```
+/// let mut out = Vec::new();
+/// let failed = pvc_asm::assemble_lines_stream("nop\nret".as_bytes(), &mut out, &Default::default()).unwrap();
+/// assert_eq!((failed, out.as_slice()), (0, "90\nc3\n".as_bytes()));
+/// ```
+///
+/// # Errors
+///
+/// Those of the reader and the writer.
+pub fn assemble_lines_stream(mut input: impl Read, mut output: impl Write, options: &Options) -> io::Result<usize> {
+    /// Bytes that are read at a time; a line may be longer.
+    const PIECE: usize = 1 << 18;
+    let mut buffer: Vec<u8> = Vec::new();
+    let mut filled = 0;
     let mut failed = 0;
-    for line in text.lines() {
-        match lines.assemble(line) {
-            Ok(bytes) => {
-                for &byte in bytes {
-                    out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+    let mut out = Vec::with_capacity(PIECE);
+    let mut known = LineMemo::new(0);
+    let mut total = 0;
+    let mut idle = Assembler::new(*options);
+    loop {
+        if buffer.len() < filled + PIECE {
+            buffer.resize(filled + PIECE, 0);
+        }
+        let count = match input.read(&mut buffer[filled..]) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        filled += count;
+        total += count;
+        if count != 0 && filled < PIECE {
+            // Pipes give little at a time.
+            continue;
+        }
+        let end = if count == 0 {
+            filled
+        } else {
+            buffer[..filled].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1)
+        };
+        if end > 0 {
+            known.grow(total);
+            let text = String::from_utf8_lossy(&buffer[..end]);
+            let mut lines = Lines::with(idle, *options);
+            failed += lines.assemble_all(&text, &mut known, &mut out);
+            idle = lines.assembler.recycled();
+            output.write_all(&out)?;
+            out.clear();
+            buffer.copy_within(end..filled, 0);
+            filled -= end;
+        }
+        if count == 0 {
+            output.flush()?;
+            return Ok(failed);
+        }
+    }
+}
+
+/// Words of text that [`LineMemo`] compares.
+const WORDS: usize = 5;
+
+/// A line of up to 40 bytes and its bytes.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct KnownLine {
+    text: [u64; WORDS],
+    code: [u8; 15],
+    /// Length of the code + 1; 0 in an empty slot.
+    len: u8,
+}
+
+/// Lines that were assembled before. Alone at address 0 a line means the same wherever it stands.
+struct LineMemo {
+    lines: Box<[KnownLine]>,
+}
+
+impl LineMemo {
+    /// For a text of so many bytes; a short one is done before a memory pays.
+    fn new(text: usize) -> Self {
+        let mut memo = Self { lines: Box::default() };
+        memo.grow(text);
+        memo
+    }
+
+    fn grow(&mut self, text: usize) {
+        let slots = match text {
+            0..=0x7fff => 0,
+            0x8000..=0xf_ffff => 1 << 10,
+            0x10_0000..=0x3f_ffff => 1 << 13,
+            _ => 1 << 10,
+        };
+        if slots > self.lines.len() {
+            self.lines = vec![KnownLine { text: [0; WORDS], code: [0; 15], len: 0 }; slots].into_boxed_slice();
+        }
+    }
+
+    /// The line as words, and its slot; `None` if it is too long or the end of the text is too near.
+    #[inline]
+    fn probe(&self, text: &[u8], start: usize, end: usize) -> Option<([u64; WORDS], usize)> {
+        if self.lines.is_empty() || end - start > WORDS * 8 {
+            return None;
+        }
+        let bytes: &[u8; WORDS * 8] = text.get(start..)?.first_chunk()?;
+        let word = |i: usize| u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|j| bytes[i * 8 + j]));
+        let mut words = [word(0), word(1), word(2), word(3), word(4)];
+        let length = end - start;
+        let mut hash = 0u64;
+        for (i, word) in words.iter_mut().enumerate() {
+            let bits = (length.saturating_sub(i * 8) * 8).min(64);
+            *word &= if bits == 64 { u64::MAX } else { !(u64::MAX << bits) };
+            hash = (hash.rotate_left(29) ^ *word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+        Some((words, (hash >> 40) as usize & (self.lines.len() - 1)))
+    }
+}
+
+/// Two hex digits for every byte.
+static HEX: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut table = [[0; 2]; 256];
+    let mut i = 0;
+    while i < 256 {
+        table[i] = [DIGITS[i >> 4], DIGITS[i & 15]];
+        i += 1;
+    }
+    table
+};
+
+/// The first `len` bytes in hex, and a newline.
+#[inline]
+fn push_hex(out: &mut Vec<u8>, code: &[u8; 15], len: usize) {
+    let mut digits = [b'\n'; 32];
+    for (pair, &byte) in digits.chunks_exact_mut(2).zip(code) {
+        pair.copy_from_slice(&HEX[byte as usize]);
+    }
+    let end = out.len() + len * 2;
+    // A copy of fixed length is a few moves; the surplus is cut off again.
+    out.extend_from_slice(&digits);
+    out.truncate(end);
+    out.push(b'\n');
+}
+
+impl<'t> Lines<'t> {
+    fn with(assembler: Assembler<'_>, options: Options) -> Self {
+        let mut assembler = assembler.recycled();
+        assembler.want_items = false;
+        Self { options, assembler, assembly: Assembly::default() }
+    }
+
+    /// Every line of `text`, as [`assemble_lines`] describes it; gives the number of those that failed.
+    ///
+    /// Lines are looked up a batch at a time, so that the memory of known lines, which is larger than the near caches, is
+    /// waited for once and not once a line.
+    fn assemble_all(&mut self, text: &'t str, known: &mut LineMemo, out: &mut Vec<u8>) -> usize {
+        const BATCH: usize = 16;
+        let bytes = text.as_bytes();
+        let mut failed = 0;
+        let mut start = 0;
+        let mut batch = [Found::default(); BATCH];
+        while start < bytes.len() {
+            let mut count = 0;
+            while count < BATCH && start < bytes.len() {
+                let end = line_end(bytes, start);
+                batch[count] = Found { start, end, probe: known.probe(bytes, start, end), len: 0 };
+                if let Some((_, slot)) = batch[count].probe {
+                    batch[count].len = known.lines[slot].len;
                 }
+                start = end + 1;
+                count += 1;
+            }
+            for found in &batch[..count] {
+                if let Some((words, slot)) = &found.probe {
+                    let line = &known.lines[*slot];
+                    let differ = line.text.iter().zip(words).fold(0, |differ, (a, b)| differ | (a ^ b));
+                    if differ == 0 && found.len != 0 && line.len == found.len {
+                        push_hex(out, &line.code, line.len as usize - 1);
+                        continue;
+                    }
+                }
+                failed += usize::from(!self.assemble_one(text, found, known, out));
+            }
+        }
+        failed
+    }
+
+    /// A line that is not known; whether it is right.
+    fn assemble_one(&mut self, text: &'t str, found: &Found, known: &mut LineMemo, out: &mut Vec<u8>) -> bool {
+        match self.assemble(text.get(found.start..found.end).unwrap_or("")) {
+            Ok(code) => {
+                let mut entry = KnownLine { text: [0; WORDS], code: [0; 15], len: 0 };
+                if let Some(room) = entry.code.get_mut(..code.len()) {
+                    room.copy_from_slice(code);
+                    push_hex(out, &entry.code, code.len());
+                    if let Some((words, slot)) = found.probe {
+                        entry.text = words;
+                        entry.len = code.len() as u8 + 1;
+                        known.lines[slot] = entry;
+                    }
+                } else {
+                    for &byte in code {
+                        out.extend_from_slice(&HEX[byte as usize]);
+                    }
+                    out.push(b'\n');
+                }
+                true
             }
             Err(errors) => {
-                failed += 1;
                 out.extend_from_slice(b"error: ");
                 if let Some(first) = errors.first() {
                     out.extend_from_slice(first.message.replace('\n', " ").as_bytes());
                 }
+                out.push(b'\n');
+                false
             }
         }
-        out.push(b'\n');
     }
-    (String::from_utf8(out).unwrap_or_default(), failed)
+}
+
+/// A line and where it would be known.
+#[derive(Clone, Copy, Default)]
+struct Found {
+    start: usize,
+    end: usize,
+    probe: Option<([u64; WORDS], usize)>,
+    /// What the slot holds, read ahead.
+    len: u8,
+}
+
+/// Offset of the newline from `start` on, or the end of the text.
+#[inline]
+fn line_end(text: &[u8], start: usize) -> usize {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    let mut at = start;
+    while let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk) ^ (LOW * b'\n' as u64);
+        let ends = word.wrapping_sub(LOW) & !word & LOW << 7;
+        if ends != 0 {
+            return at + ends.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    text[at..].iter().position(|&byte| byte == b'\n').map_or(text.len(), |found| at + found)
 }

@@ -198,10 +198,12 @@ impl Assembler<'_> {
         }
         let span = self.statement_span();
         self.report(
-            Diagnostic::error(ErrorKind::Decorator, span, "the rounding decorator is in the wrong place").note(match self.syntax {
-                Syntax::Att => "it comes first, behind the immediates",
-                Syntax::Intel => "it comes last, before the immediates",
-            }),
+            Diagnostic::error(ErrorKind::Decorator, span, "the rounding decorator is in the wrong place").note(
+                match self.syntax {
+                    Syntax::Att => "it comes first, behind the immediates",
+                    Syntax::Intel => "it comes last, before the immediates",
+                },
+            ),
         );
         Err(Failed)
     }
@@ -213,7 +215,12 @@ impl Assembler<'_> {
         if !text.ends_with('p') {
             let span = self.insn.name.start as usize..self.insn.name.end as usize;
             self.report(
-                Diagnostic::warning(ErrorKind::OperandCount, span.clone(), format!("`{text}` without operands is `{text}p`")).fix(span, format!("{text}p")),
+                Diagnostic::warning(
+                    ErrorKind::OperandCount,
+                    span.clone(),
+                    format!("`{text}` without operands is `{text}p`"),
+                )
+                .fix(span, format!("{text}p")),
             );
         }
     }
@@ -229,16 +236,23 @@ impl Assembler<'_> {
                 16 => 2,
                 32 => 3,
                 64 => 4,
-                _ if self.syntax == Syntax::Intel && !insn.ops[..count].iter().any(|op| op.classes & !(kinds::ANY_MEM | kinds::IMM) != 0) => match insn.ops[..count].iter().find(|op| op.size != 0).map_or(0, |op| op.size) {
-                    1 => 1,
-                    2 => 2,
-                    4 => 3,
-                    8 => 4,
-                    _ => 0,
-                },
+                _ if self.syntax == Syntax::Intel
+                    && !insn.ops[..count].iter().any(|op| op.classes & !(kinds::ANY_MEM | kinds::IMM) != 0) =>
+                {
+                    match insn.ops[..count].iter().find(|op| op.size != 0).map_or(0, |op| op.size) {
+                        1 => 1,
+                        2 => 2,
+                        4 => 3,
+                        8 => 4,
+                        _ => 0,
+                    }
+                }
                 _ => 0,
             };
-            if size == 0 && (self.mode == Mode::Bits16) != insn.prefixes.data && !insn.ops[..count].iter().any(|op| op.classes & !(kinds::ANY_MEM | kinds::IMM) != 0) {
+            if size == 0
+                && (self.mode == Mode::Bits16) != insn.prefixes.data
+                && !insn.ops[..count].iter().any(|op| op.classes & !(kinds::ANY_MEM | kinds::IMM) != 0)
+            {
                 size = 2;
             }
         }
@@ -263,9 +277,11 @@ impl Assembler<'_> {
             if count > 2 { insn.ops[2].classes } else { 0 },
         ];
         // The register numbers matter where they choose between VEX and EVEX or turn the direction: bits 3 and 4.
-        let numbers = insn.ops[..count].iter().fold(0u64, |bits, op| bits << 3 | u64::from((op.reg | op.index) >> 3 & 7));
+        let numbers =
+            insn.ops[..count].iter().fold(0u64, |bits, op| bits << 3 | u64::from((op.reg | op.index) >> 3 & 7));
         let tag = u64::from(list_index) | numbers << 16;
-        let mixed = (classes[0] ^ classes[1].rotate_left(21) ^ classes[2].rotate_left(42) ^ tag.rotate_left(7)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = (classes[0] ^ classes[1].rotate_left(21) ^ classes[2].rotate_left(42) ^ tag.rotate_left(7))
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let slot = (mixed >> (64 - CACHE_BITS)) as usize & ((1 << CACHE_BITS) - 1);
         let cached = &self.cache[slot];
         if cached.tag == tag && cached.classes == classes {
@@ -282,8 +298,11 @@ impl Assembler<'_> {
         let high = insn.high_register();
         let classes = insn.classes();
         let count = insn.count;
-        let found =
-            list.forms().iter().copied().find(|&candidate| classes_fit(candidate, &classes, count) && insn.extras_fit(candidate, high))?;
+        let found = list
+            .forms()
+            .iter()
+            .copied()
+            .find(|&candidate| classes_fit(candidate, &classes, count) && insn.extras_fit(candidate, high))?;
         let chosen = found.form();
         if insn.hints & hint::SWAP != 0 {
             let load = KINDS[chosen.ops[0] as usize].slot == Slot::Reg;
@@ -322,7 +341,9 @@ impl Assembler<'_> {
         let want = if load { Slot::Reg } else { Slot::Rm };
         let first = found.form();
         let classes = insn.classes();
-        if KINDS[first.ops[0] as usize].slot == want || !matches!(KINDS[first.ops[0] as usize].slot, Slot::Reg | Slot::Rm) {
+        if KINDS[first.ops[0] as usize].slot == want
+            || !matches!(KINDS[first.ops[0] as usize].slot, Slot::Reg | Slot::Rm)
+        {
             return found;
         }
         let high = insn.high_register();
@@ -351,19 +372,21 @@ impl Assembler<'_> {
         let size = found.form().mem;
         let classes = insn.classes();
         let open = list.forms().iter().any(|&candidate| {
-            candidate.form().mem != size && classes_fit(candidate, &classes, insn.count) && insn.extras_fit(candidate, high)
+            candidate.form().mem != size
+                && classes_fit(candidate, &classes, insn.count)
+                && insn.extras_fit(candidate, high)
         });
         if !open {
             return Ok(found);
         }
         let span = self.insn.name.start as usize..self.insn.name.end as usize;
-        if list.default != 0 {
-            if let Some(found) = self.find(List::at(list.default)) {
-                if !crate::explain::silent_default(name) {
-                    self.report(crate::explain::default_size(&name.text(), self.mode, span));
-                }
-                return Ok(found.settled());
+        if list.default != 0
+            && let Some(found) = self.find(List::at(list.default))
+        {
+            if !crate::explain::silent_default(name) {
+                self.report(crate::explain::default_size(&name.text(), self.mode, span));
             }
+            return Ok(found.settled());
         }
         let diagnostic = crate::explain::ambiguous_size(name, self.syntax, span);
         self.report(diagnostic);

@@ -139,10 +139,17 @@ impl Assembler<'_> {
     pub(crate) fn remember(&mut self, probe: &Probe, begin: usize, before: Traces) {
         let code = &self.out[begin..];
         let blank = self.cur.pos > 0 && self.cur.text[self.cur.pos - 1] <= b' ';
-        if self.cur.pos != probe.end || blank || code.is_empty() || code.len() > 15 || self.is_directive || self.traces() != before {
+        if self.cur.pos != probe.end
+            || blank
+            || code.is_empty()
+            || code.len() > 15
+            || self.is_directive
+            || self.traces() != before
+        {
             return;
         }
-        let mut known = Remembered { text: probe.text, code: [0; 16], code_len: code.len() as u8, dialect: probe.dialect };
+        let mut known =
+            Remembered { text: probe.text, code: [0; 16], code_len: code.len() as u8, dialect: probe.dialect };
         known.code[..code.len()].copy_from_slice(code);
         self.memo[probe.slot as usize] = known;
     }

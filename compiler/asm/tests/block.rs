@@ -59,7 +59,8 @@ fn differences_of_labels_are_constants() {
 #[test]
 fn undefined_symbols_become_fixups() {
     let code = block("movl $5,sym+8(%rip); mov $sym,%rax; call *table(,%rax,8)", 64);
-    let all: Vec<_> = code.fixups.iter().map(|fixup| (fixup.offset, fixup.kind, fixup.symbol.as_str(), fixup.addend)).collect();
+    let all: Vec<_> =
+        code.fixups.iter().map(|fixup| (fixup.offset, fixup.kind, fixup.symbol.as_str(), fixup.addend)).collect();
     assert_eq!(
         all,
         [
@@ -109,7 +110,10 @@ fn modes_and_syntaxes_can_change_inside() {
 #[test]
 fn expressions_have_the_precedence_of_gnu_as() {
     // | binds tighter than +, unlike in C.
-    assert_eq!(hex(".byte 1|2+4, 1+2*3, 7&3+1, -1>>60, 5/2, 7%4, 1<<2, ~0&15, 2==2, 3>4, !0", 64), "070704 0f02030 40fff0001".replace(' ', ""));
+    assert_eq!(
+        hex(".byte 1|2+4, 1+2*3, 7&3+1, -1>>60, 5/2, 7%4, 1<<2, ~0&15, 2==2, 3>4, !0", 64),
+        "070704 0f02030 40fff0001".replace(' ', "")
+    );
     assert_eq!(hex("mov ((40)/3-4)%2*64(%rsp),%eax", 64), "8b442440");
     assert_eq!(hex("mov $0x07008161U,%eax", 64), "b861810007");
     assert_eq!(hex("mov $'a'-'0'-10,%al; mov $0b1000,%al", 64), "b027b008");
@@ -126,7 +130,10 @@ fn comments_and_separators() {
 fn all_errors_are_reported() {
     let errors = assemble("bogus %eax\nmov $1,%foo\nadd $0x80000000,%rax\npush %eax\n", &options(64)).unwrap_err();
     let kinds: Vec<_> = errors.iter().map(|error| error.kind).collect();
-    assert_eq!(kinds, [ErrorKind::UnknownMnemonic, ErrorKind::UnknownRegister, ErrorKind::ImmediateRange, ErrorKind::OperandForm]);
+    assert_eq!(
+        kinds,
+        [ErrorKind::UnknownMnemonic, ErrorKind::UnknownRegister, ErrorKind::ImmediateRange, ErrorKind::OperandForm]
+    );
 }
 
 #[test]
@@ -158,7 +165,10 @@ fn errors_point_at_the_operand() {
 fn warnings_are_those_of_gnu_as() {
     let code = block("mov $0,(%rax); jmp %rax; movb $0x1ff,%al; fadd", 64);
     let kinds: Vec<_> = code.warnings.iter().map(|warning| warning.kind).collect();
-    assert_eq!(kinds, [ErrorKind::AmbiguousSize, ErrorKind::MissingStar, ErrorKind::ImmediateRange, ErrorKind::OperandCount]);
+    assert_eq!(
+        kinds,
+        [ErrorKind::AmbiguousSize, ErrorKind::MissingStar, ErrorKind::ImmediateRange, ErrorKind::OperandCount]
+    );
     assert_eq!(code.warnings[0].fix.as_ref().unwrap().text, "movl");
     assert_eq!(code.warnings[1].fix.as_ref().unwrap().text, "*%rax");
 }

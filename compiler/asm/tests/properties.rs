@@ -31,11 +31,90 @@ fn all_options() -> Vec<Options> {
 }
 
 const PIECES: [&str; 84] = [
-    "mov", "add", "vaddps", "lock", "rep", "jmp", "call", "push", ".byte", ".long", ".p2align", ".set", ".ascii", "{vex}", "{evex}", "{k1}", "{%k1}",
-    "{z}", "{1to8}", "{rn-sae}", "{sae}", "%rax", "%eax", "%al", "%ah", "%r8", "%xmm0", "%zmm31", "%st", "%st(1)", "%cr0", "%ds", "%rip", "rax",
-    "eax", "zmm1", "[", "]", "(", ")", ",", " ", " ", " ", "\n", ";", ":", "$", "*", "+", "-", "/", "%", "&", "|", "~", "!", "<<", "1", "0x10",
-    "-1", "0xffffffffffffffff", "99999999999999999999", "1b", "1f", "1:", "foo", "foo:", ".", "\"", "\\", "'", "#", "/*", "*/", "ptr", "dword",
-    "offset", "st(", "{", "}", "@PLT", "\u{e9}", "\0",
+    "mov",
+    "add",
+    "vaddps",
+    "lock",
+    "rep",
+    "jmp",
+    "call",
+    "push",
+    ".byte",
+    ".long",
+    ".p2align",
+    ".set",
+    ".ascii",
+    "{vex}",
+    "{evex}",
+    "{k1}",
+    "{%k1}",
+    "{z}",
+    "{1to8}",
+    "{rn-sae}",
+    "{sae}",
+    "%rax",
+    "%eax",
+    "%al",
+    "%ah",
+    "%r8",
+    "%xmm0",
+    "%zmm31",
+    "%st",
+    "%st(1)",
+    "%cr0",
+    "%ds",
+    "%rip",
+    "rax",
+    "eax",
+    "zmm1",
+    "[",
+    "]",
+    "(",
+    ")",
+    ",",
+    " ",
+    " ",
+    " ",
+    "\n",
+    ";",
+    ":",
+    "$",
+    "*",
+    "+",
+    "-",
+    "/",
+    "%",
+    "&",
+    "|",
+    "~",
+    "!",
+    "<<",
+    "1",
+    "0x10",
+    "-1",
+    "0xffffffffffffffff",
+    "99999999999999999999",
+    "1b",
+    "1f",
+    "1:",
+    "foo",
+    "foo:",
+    ".",
+    "\"",
+    "\\",
+    "'",
+    "#",
+    "/*",
+    "*/",
+    "ptr",
+    "dword",
+    "offset",
+    "st(",
+    "{",
+    "}",
+    "@PLT",
+    "\u{e9}",
+    "\0",
 ];
 
 fn check_text(text: &str, options: &Options) {
@@ -96,7 +175,12 @@ fn disassembled_text_assembles_to_the_same_bytes() {
         for one in &all {
             assert_eq!(one.offset, at);
             at += one.len;
-            assert_eq!(lines.assemble(&one.text).unwrap_or_else(|error| panic!("{}: {error:?}", one.text)), &bytes[one.offset..at], "{}", one.text);
+            assert_eq!(
+                lines.assemble(&one.text).unwrap_or_else(|error| panic!("{}: {error:?}", one.text)),
+                &bytes[one.offset..at],
+                "{}",
+                one.text
+            );
         }
         assert_eq!(at, bytes.len());
     }
@@ -105,8 +189,10 @@ fn disassembled_text_assembles_to_the_same_bytes() {
 /// Time per byte must not grow with the length of what is repeated.
 #[test]
 fn no_super_linear_blow_up() {
-    let chain = |n: usize| (0..n).map(|i| format!("l{i}: jmp l{}\n.skip 120\n", i + 1)).collect::<String>() + &format!("l{n}:");
-    let backward = |n: usize| "1:\n".to_string() + &(0..n).map(|_| "jz 1f\n.skip 100\n1: jmp 1b\n").collect::<String>() + "1:";
+    let chain =
+        |n: usize| (0..n).map(|i| format!("l{i}: jmp l{}\n.skip 120\n", i + 1)).collect::<String>() + &format!("l{n}:");
+    let backward =
+        |n: usize| "1:\n".to_string() + &(0..n).map(|_| "jz 1f\n.skip 100\n1: jmp 1b\n").collect::<String>() + "1:";
     let makers: [(&str, &dyn Fn(usize) -> String); 6] = [
         ("jump chain", &chain),
         ("numeric labels", &backward),

@@ -1,6 +1,8 @@
 //! The generated tables, and the lookups into them.
 
+#[rustfmt::skip] // written by the generator
 mod forms;
+#[rustfmt::skip] // written by the generator
 mod names;
 
 pub(crate) use forms::FORMS;
@@ -66,6 +68,7 @@ pub(crate) struct List {
     pub(crate) default: u16,
 }
 
+#[allow(dead_code, reason = "all bits of `flags` are named; the generator sets them")]
 impl List {
     /// Two forms take the same operands in different sizes.
     pub(crate) const AMBIGUOUS: u8 = 1;
