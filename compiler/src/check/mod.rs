@@ -26,6 +26,7 @@ mod summary;
 mod tests;
 mod transfer;
 
+pub use effects::flag_list;
 pub use summary::Effects;
 
 use crate::arch::Arch;

@@ -2,7 +2,7 @@
 //!
 //! The contract: fields are added, never renamed or removed, while `format_version` stays the same.
 
-use crate::check::{Checked, CheckedRow};
+use crate::check::{Checked, CheckedRow, Effects, flag_list};
 use crate::model::{Clobber, Contract, FeatureSource, Op, Operand, Type};
 use crate::source::SourceMap;
 use serde::Serialize;
@@ -74,6 +74,23 @@ struct RowJson<'a> {
     sites: Vec<SiteJson>,
     disassembly: &'a str,
     fixups: Vec<FixupJson<'a>>,
+    effects: EffectsJson<'a>,
+}
+
+/// What the checks found the row to do.
+#[derive(Serialize)]
+struct EffectsJson<'a> {
+    reads: Vec<String>,
+    writes: Vec<String>,
+    flags_read: Vec<&'static str>,
+    flags_written: Vec<&'static str>,
+    flags_undefined: Vec<&'static str>,
+    reads_memory: bool,
+    writes_memory: bool,
+    stack: u32,
+    barrier: bool,
+    privileged: bool,
+    features: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -183,6 +200,24 @@ fn row_json<'a>(contract: &Contract<CheckedRow>, row: &'a CheckedRow, sources: &
                 addend: fixup.addend,
             })
             .collect(),
+        effects: effects(&row.effects),
+    }
+}
+
+fn effects(effects: &Effects) -> EffectsJson<'_> {
+    let registers = |list: &[iced_x86::Register]| list.iter().copied().map(crate::arch::register_name).collect();
+    EffectsJson {
+        reads: registers(&effects.reads),
+        writes: registers(&effects.writes),
+        flags_read: flag_list(effects.flags_read),
+        flags_written: flag_list(effects.flags_written),
+        flags_undefined: flag_list(effects.flags_undefined),
+        reads_memory: effects.reads_memory,
+        writes_memory: effects.writes_memory,
+        stack: effects.stack,
+        barrier: effects.barrier,
+        privileged: effects.privileged,
+        features: &effects.features,
     }
 }
 

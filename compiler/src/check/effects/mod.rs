@@ -16,6 +16,12 @@ pub(super) const SYSTEM: u32 = RflagsBits::DF | RflagsBits::IF | RflagsBits::AC;
 
 /// Names of flags, comma-separated in the order of the register.
 pub(super) fn flag_names(mask: u32) -> String {
+    flag_list(mask).join(", ")
+}
+
+/// The names of the flags in a mask of iced-x86's `RflagsBits`, from CF up.
+#[must_use]
+pub fn flag_list(mask: u32) -> Vec<&'static str> {
     const NAMES: [(u32, &str); 9] = [
         (RflagsBits::CF, "CF"),
         (RflagsBits::PF, "PF"),
@@ -27,8 +33,7 @@ pub(super) fn flag_names(mask: u32) -> String {
         (RflagsBits::OF, "OF"),
         (RflagsBits::AC, "AC"),
     ];
-    let names: Vec<&str> = NAMES.iter().filter(|(bit, _)| mask & bit != 0).map(|&(_, name)| name).collect();
-    names.join(", ")
+    NAMES.iter().filter(|(bit, _)| mask & bit != 0).map(|&(_, name)| name).collect()
 }
 
 /// What an instruction does to the flags.
