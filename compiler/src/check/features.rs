@@ -2,7 +2,7 @@
 
 use super::flow::Node;
 use super::{Context, RowCheck};
-use crate::arch::{Arch, PROVIDERS, feature};
+use crate::arch::{Arch, LEVELS, PROVIDERS, feature};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::model::{FeatureSource, Term};
 use iced_x86::{CpuidFeature, Mnemonic};
@@ -102,6 +102,10 @@ fn guaranteed<'a>(context: &Context<'a>, term: &Term) -> Option<BTreeSet<&'a str
         context.features.iter().enumerate().filter(move |(bit, _)| mask >> bit & 1 != 0).map(|(_, feature)| feature)
     };
     let mut has: BTreeSet<&str> = context.set.baseline.iter().map(String::as_str).collect();
+    // Whatever the baseline says for both arches, a CPU in 64-bit mode has these (psABI, table 3.1).
+    if context.contract.arch == Arch::X86_64 {
+        has.extend(LEVELS.get("x86_64_v1").into_iter().flat_map(|level| level.has));
+    }
     for declared in named(term.all).filter(|declared| matches!(declared.source, FeatureSource::Cpuid(_))) {
         has.insert(&declared.name);
         has.extend(feature(&declared.name).into_iter().flat_map(|info| info.implies.iter().copied()));

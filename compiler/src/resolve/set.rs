@@ -91,11 +91,11 @@ pub(super) fn resolve(context: &mut Context<'_>, ast: &Ast) -> SetDefaults {
         Some(SetClause { kind: SetClauseKind::Baseline(names), .. }) => {
             set.baseline = baseline(context, names, &set.arches);
         }
-        // Every CPU in 64-bit mode has what the first level lists; no such list holds for all 32-bit CPUs.
-        _ if set.arches == [Arch::X86_64] => {
-            set.baseline = LEVELS.get("x86_64_v1").map(|level| owned(level.has)).unwrap_or_default()
+        // Every CPU in 64-bit mode has what the first level lists. The patcher's own multi-byte NOPs need an i686.
+        _ => {
+            let level = if set.arches == [Arch::X86_64] { "x86_64_v1" } else { "i686" };
+            set.baseline = LEVELS.get(level).map(|level| owned(level.has)).unwrap_or_default();
         }
-        _ => {}
     }
     let sites = match clause(|kind| matches!(kind, SetClauseKind::Site(_))) {
         Some(SetClause { kind: SetClauseKind::Site(groups), span }) => {
