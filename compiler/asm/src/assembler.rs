@@ -63,8 +63,10 @@ pub(crate) struct Assembler<'t> {
     pub(crate) want_items: bool,
     /// Statements that were read before, see `memo.rs`.
     pub(crate) memo: Box<[crate::memo::Remembered]>,
-    /// Symbols mentioned so far.
+    /// Symbols mentioned and branches made so far.
     pub(crate) mentions: usize,
+    /// Mode and syntax as a number, see `memo.rs`.
+    pub(crate) dialect: u8,
     /// The statement is a directive.
     pub(crate) is_directive: bool,
     /// Matches that were found before, see `matcher.rs`.
@@ -116,6 +118,7 @@ impl<'t> Assembler<'t> {
             want_items: true,
             memo: Box::default(),
             mentions: 0,
+            dialect: 0,
             is_directive: false,
             cache: crate::matcher::no_memory(),
         }
@@ -143,6 +146,7 @@ impl<'t> Assembler<'t> {
             return;
         }
         self.remember_statements();
+        self.set_dialect();
         while self.cur.pos < self.cur.text.len() {
             self.cur.space();
             let probe = self.probe();
@@ -156,6 +160,20 @@ impl<'t> Assembler<'t> {
                 self.cur.skip_statement();
             } else if let Some(probe) = &probe {
                 self.remember(probe, begin, before);
+            }
+        }
+    }
+
+    /// Reads the statements of one line of `text`.
+    pub(crate) fn run_line(&mut self, text: &'t str, line: Range<usize>) {
+        if text.len() > MAX_TEXT {
+            return self.run(text.get(line).unwrap_or(""));
+        }
+        self.source = text;
+        self.cur = Cursor { text: text.as_bytes(), pos: line.start };
+        while self.cur.pos < line.end {
+            if self.statement().is_err() {
+                self.cur.skip_statement();
             }
         }
     }
@@ -342,6 +360,7 @@ impl<'t> Assembler<'t> {
     }
 
     fn define_label(&mut self, start: usize, end: usize) -> Result<(), Failed> {
+        self.mentions += 1;
         let place = self.here();
         let name = self.str(start, end);
         if name.as_bytes()[0].is_ascii_digit() {
@@ -528,6 +547,12 @@ impl<'t> Assembler<'t> {
         }
     }
 
+    /// Whether nothing but instructions of their own has been read since the last reset.
+    #[inline]
+    pub(crate) fn is_pristine(&self) -> bool {
+        self.mentions == 0 && self.errors == 0 && self.diagnostics.is_empty()
+    }
+
     /// Makes ready for another block with the same allocations.
     pub(crate) fn reset(&mut self, options: Options) {
         self.mode = options.mode;
@@ -544,5 +569,6 @@ impl<'t> Assembler<'t> {
         }
         self.diagnostics.clear();
         self.errors = 0;
+        self.mentions = 0;
     }
 }

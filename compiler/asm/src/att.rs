@@ -49,13 +49,13 @@ impl Assembler<'_> {
     }
 
     /// A register with nothing behind it, the commonest operand; otherwise the cursor stays.
-    #[inline]
+    #[inline(always)]
     fn plain_register(&mut self) -> bool {
         let start = self.cur.pos;
         self.cur.pos += 1;
         if let Some(register) = registers::by_key(self.cur.register_key()) {
             let plain = matches!(register.family, Family::General | Family::Vector);
-            if plain && register.exists(self.mode) && matches!(self.cur.peek(), b',' | b'\n' | b';') {
+            if plain && register.exists(self.mode) && (matches!(self.cur.peek(), b',' | b'\n' | b';') || self.cur.pos >= self.cur.text.len()) {
                 let operand = &mut self.insn.ops[self.insn.count & 7];
                 *operand = register.operand;
                 operand.start = start as u32;
@@ -186,7 +186,7 @@ impl Assembler<'_> {
     }
 
     /// A register operand, with `(n)` behind `st` and the decorators.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn register_operand(&mut self, register: &'static Register, start: usize) -> Result<Operand, Failed> {
         let mut operand = Operand {
             classes: register.classes,
@@ -428,7 +428,7 @@ impl Assembler<'_> {
     }
 
     /// Settles what kind of memory operand this is; errors where no addressing form fits.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn classify_memory(&mut self, operand: &mut Operand) -> Result<(), Failed> {
         let vector = operand.classes & (kinds::VSIBX | kinds::VSIBY | kinds::VSIBZ) != 0;
         if operand.addr == 16 {

@@ -78,6 +78,7 @@ impl<'t> Assembler<'t> {
     /// A directive; the cursor is behind its name.
     pub(crate) fn directive(&mut self, start: usize, end: usize) -> Result<(), Failed> {
         self.is_directive = true;
+        self.mentions += 1;
         let span = start..end;
         if self.insn.start as usize != start {
             self.report(
@@ -137,6 +138,7 @@ impl<'t> Assembler<'t> {
             return Err(Failed);
         }
         self.mode = mode;
+        self.set_dialect();
         Ok(())
     }
 
@@ -159,6 +161,7 @@ impl<'t> Assembler<'t> {
         };
         self.expect_end()?;
         self.syntax = syntax;
+        self.set_dialect();
         Ok(())
     }
 

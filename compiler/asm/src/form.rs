@@ -165,4 +165,19 @@ impl Form {
     pub(crate) const REG_ADDR: u32 = 1 << 26;
     /// ModRM.rm must be 4, so that there is a SIB byte (AMX tile loads).
     pub(crate) const NEED_SIB: u32 = 1 << 27;
+    /// Can be encoded by the short way (`Assembler::encode_plain`); set where the tables are built.
+    pub(crate) const PLAIN: u32 = 1 << 28;
+
+    /// Whether [`Form::PLAIN`] holds.
+    pub(crate) const fn is_plain(&self) -> bool {
+        let special = Self::TWO | Self::FWAIT | Self::GATHER | Self::UNIQUE_DEST | Self::NO_RIP | Self::NO_ADDR32 | Self::REG_ADDR | Self::NEED_SIB;
+        matches!(self.enc, Encoding::Legacy)
+            && self.flags & special == 0
+            && !self.roles.other
+            && self.rm_group == 0xff
+            && self.asz == 0
+            && !(self.pp == 1 && self.osz == 16)
+            && !(self.map == 0 && self.opcode == 0x90)
+            && self.ops[2] == 0
+    }
 }

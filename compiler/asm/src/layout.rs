@@ -54,6 +54,7 @@ pub(crate) enum What {
 impl Assembler<'_> {
     /// A direct branch to the target in operand 0.
     pub(crate) fn branch(&mut self, short: Option<&'static Form>, near: Option<&'static Form>) -> Result<(), Failed> {
+        self.mentions += 1;
         let op = self.insn.ops[0];
         let value = if op.expr != 0 { self.values[op.expr as usize - 1] } else { Value::constant(op.value) };
         let prefixes = self.insn.prefixes;

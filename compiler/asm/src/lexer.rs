@@ -56,7 +56,7 @@ pub(crate) struct Cursor<'t> {
 
 impl<'t> Cursor<'t> {
     /// The byte here; 0 at the end of the text.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn peek(&self) -> u8 {
         self.text.get(self.pos).copied().unwrap_or(0)
     }
@@ -67,7 +67,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Skips blanks and `/* */`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn space(&mut self) {
         // Most places have no blank, some have one.
         let byte = self.peek();
@@ -102,13 +102,13 @@ impl<'t> Cursor<'t> {
     }
 
     /// Whether the statement ends here.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn at_end(&self) -> bool {
         self.pos >= self.text.len() || CLASS[self.text[self.pos] as usize] & END != 0 || self.text[self.pos] == b'#'
     }
 
     /// Takes `byte` if it is next.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn eat(&mut self, byte: u8) -> bool {
         if self.pos < self.text.len() && self.text[self.pos] == byte {
             self.pos += 1;
@@ -154,8 +154,14 @@ impl<'t> Cursor<'t> {
 
     /// The word here as a lower-case key, moved behind it; `None` if it is too long for one (then the cursor is
     /// behind it, too).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn word_key(&mut self) -> Option<[u64; 3]> {
+        if let Some((key, length)) = self.alphanumeric() {
+            if length < 8 && CLASS[self.peek_at(length) as usize] & WORD == 0 {
+                self.pos += length;
+                return Some([key, 0, 0]);
+            }
+        }
         let first = self.key_word();
         if first >> 56 == 0 {
             return Some([first, 0, 0]);
@@ -170,7 +176,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Up to eight lower-case bytes of a word, moved behind them.
-    #[inline]
+    #[inline(always)]
     fn key_word(&mut self) -> u64 {
         let mut key = 0u64;
         let mut shift = 0;
@@ -187,23 +193,51 @@ impl<'t> Cursor<'t> {
     }
 
     /// Up to eight lower-case bytes of a register name, moved behind it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn register_key(&mut self) -> u64 {
+        match self.alphanumeric() {
+            Some((key, length)) if length < 8 => {
+                self.pos += length;
+                key
+            }
+            _ => self.register_key_slowly(),
+        }
+    }
+
+    #[inline(never)]
+    fn register_key_slowly(&mut self) -> u64 {
         let mut key = 0u64;
         let mut shift = 0;
-        loop {
-            let lower = LOWER[self.peek() as usize];
-            if lower <= b'.' || lower == b'_' || lower >= 0x80 {
-                return key;
-            }
+        while CLASS[self.peek() as usize] & (ALPHA | DIGIT) != 0 {
             if shift == 64 {
                 self.word();
                 return u64::MAX;
             }
-            key |= u64::from(lower) << shift;
+            key |= u64::from(self.peek().to_ascii_lowercase()) << shift;
             shift += 8;
             self.pos += 1;
         }
+        key
+    }
+
+    /// The letters and digits here, up to eight, in lower case, and their number, all at once: a loop over the characters
+    /// ends where the branch predictor does not expect it. `None` near the end of the text.
+    #[inline(always)]
+    fn alphanumeric(&self) -> Option<(u64, usize)> {
+        const LOW: u64 = 0x0101_0101_0101_0101;
+        const HIGH: u64 = LOW << 7;
+        let chunk = self.text.get(self.pos..)?.first_chunk::<8>()?;
+        let text = u64::from_le_bytes(*chunk);
+        let lower = text | LOW << 5;
+        // Per byte, with the top bit as the flag: 'a' <= lower <= 'z' or '0' <= text <= '9', and ASCII.
+        let plain = lower & !HIGH;
+        let letter = (plain + LOW * (0x80 - b'a' as u64)) & !(plain + LOW * (0x7f - b'z' as u64));
+        let plain = text & !HIGH;
+        let digit = (plain + LOW * (0x80 - b'0' as u64)) & !(plain + LOW * (0x7f - b'9' as u64));
+        let other = !(letter | digit) & HIGH | text & HIGH;
+        let length = other.trailing_zeros() as usize / 8;
+        let key = if length == 8 { lower } else { lower & !(u64::MAX << (length * 8)) };
+        Some((key, length))
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::assembler::Assembler;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::{Assembly, Options};
+use std::borrow::Cow;
 use std::io::{self, Read, Write};
 
 /// Assembles texts one after the other with the same allocations.
@@ -32,10 +33,35 @@ impl<'t> Lines<'t> {
     ///
     /// Everything that is wrong with it; the warnings are left out.
     pub fn assemble(&mut self, text: &'t str) -> Result<&[u8], Vec<Diagnostic>> {
-        self.assembler.reset(self.options);
+        if self.assembler.is_pristine() {
+            self.assembler.out.clear();
+        } else {
+            self.assembler.reset(self.options);
+        }
         self.assembly.bytes.clear();
         self.assembly.fixups.clear();
         self.assembler.run(text);
+        self.outcome()
+    }
+
+    /// The bytes of one line of a text.
+    fn assemble_at(&mut self, text: &'t str, line: std::ops::Range<usize>) -> Result<&[u8], Vec<Diagnostic>> {
+        if self.assembler.is_pristine() {
+            self.assembler.out.clear();
+        } else {
+            self.assembler.reset(self.options);
+        }
+        self.assembly.bytes.clear();
+        self.assembly.fixups.clear();
+        self.assembler.run_line(text, line);
+        self.outcome()
+    }
+
+    /// What the assembler came to.
+    fn outcome(&mut self) -> Result<&[u8], Vec<Diagnostic>> {
+        if self.assembler.is_pristine() {
+            return Ok(&self.assembler.out);
+        }
         self.assembler.lay_out(&mut self.assembly);
         if self.assembler.errors != 0 {
             let mut errors = std::mem::take(&mut self.assembler.diagnostics);
@@ -116,7 +142,10 @@ pub fn assemble_lines_stream(mut input: impl Read, mut output: impl Write, optio
         };
         if end > 0 {
             known.grow(total);
-            let text = String::from_utf8_lossy(&buffer[..end]);
+            let text = match std::str::from_utf8(&buffer[..end]) {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => String::from_utf8_lossy(&buffer[..end]),
+            };
             let mut lines = Lines::with(idle, *options);
             failed += lines.assemble_all(&text, &mut known, &mut out);
             idle = lines.assembler.recycled();
@@ -162,8 +191,8 @@ impl LineMemo {
         let slots = match text {
             0..=0x7fff => 0,
             0x8000..=0xf_ffff => 1 << 10,
-            0x10_0000..=0x3f_ffff => 1 << 13,
-            _ => 1 << 10,
+            0x10_0000..=0x3f_ffff => 1 << 11,
+            _ => 1 << 11,
         };
         if slots > self.lines.len() {
             self.lines = vec![KnownLine { text: [0; WORDS], code: [0; 15], len: 0 }; slots].into_boxed_slice();
@@ -178,13 +207,17 @@ impl LineMemo {
         }
         let bytes: &[u8; WORDS * 8] = text.get(start..)?.first_chunk()?;
         let word = |i: usize| u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|j| bytes[i * 8 + j]));
-        let mut words = [word(0), word(1), word(2), word(3), word(4)];
-        let length = end - start;
+        let mut words = [0; WORDS];
+        let mut left = end - start;
         let mut hash = 0u64;
-        for (i, word) in words.iter_mut().enumerate() {
-            let bits = (length.saturating_sub(i * 8) * 8).min(64);
-            *word &= if bits == 64 { u64::MAX } else { !(u64::MAX << bits) };
-            hash = (hash.rotate_left(29) ^ *word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        for (i, slot) in words.iter_mut().enumerate() {
+            let full = word(i);
+            *slot = if left >= 8 { full } else { full & !(u64::MAX << (left * 8)) };
+            hash = (hash.rotate_left(29) ^ *slot).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            if left <= 8 {
+                break;
+            }
+            left -= 8;
         }
         Some((words, (hash >> 40) as usize & (self.lines.len() - 1)))
     }
@@ -224,50 +257,45 @@ impl<'t> Lines<'t> {
     }
 
     /// Every line of `text`, as [`assemble_lines`] describes it; gives the number of those that failed.
-    ///
-    /// Lines are looked up a batch at a time, so that the memory of known lines, which is larger than the near caches, is
-    /// waited for once and not once a line.
     fn assemble_all(&mut self, text: &'t str, known: &mut LineMemo, out: &mut Vec<u8>) -> usize {
-        const BATCH: usize = 16;
         let bytes = text.as_bytes();
         let mut failed = 0;
         let mut start = 0;
-        let mut batch = [Found::default(); BATCH];
         while start < bytes.len() {
-            let mut count = 0;
-            while count < BATCH && start < bytes.len() {
-                let end = line_end(bytes, start);
-                batch[count] = Found { start, end, probe: known.probe(bytes, start, end), len: 0 };
-                if let Some((_, slot)) = batch[count].probe {
-                    batch[count].len = known.lines[slot].len;
+            let end = line_end(bytes, start);
+            let probe = known.probe(bytes, start, end);
+            let line = start..end;
+            start = end + 1;
+            if let Some((words, slot)) = &probe {
+                let entry = &known.lines[*slot];
+                // Word by word in registers: memcmp would wait for the words that were just stored.
+                let differ = entry.text.iter().zip(words).fold(0, |differ, (a, b)| differ | (a ^ b));
+                if differ == 0 && entry.len != 0 {
+                    push_hex(out, &entry.code, entry.len as usize - 1);
+                    continue;
                 }
-                start = end + 1;
-                count += 1;
             }
-            for found in &batch[..count] {
-                if let Some((words, slot)) = &found.probe {
-                    let line = &known.lines[*slot];
-                    let differ = line.text.iter().zip(words).fold(0, |differ, (a, b)| differ | (a ^ b));
-                    if differ == 0 && found.len != 0 && line.len == found.len {
-                        push_hex(out, &line.code, line.len as usize - 1);
-                        continue;
-                    }
-                }
-                failed += usize::from(!self.assemble_one(text, found, known, out));
-            }
+            failed += usize::from(!self.assemble_one(text, line, probe, known, out));
         }
         failed
     }
 
     /// A line that is not known; whether it is right.
-    fn assemble_one(&mut self, text: &'t str, found: &Found, known: &mut LineMemo, out: &mut Vec<u8>) -> bool {
-        match self.assemble(text.get(found.start..found.end).unwrap_or("")) {
+    fn assemble_one(
+        &mut self,
+        text: &'t str,
+        line: std::ops::Range<usize>,
+        probe: Option<([u64; WORDS], usize)>,
+        known: &mut LineMemo,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        match self.assemble_at(text, line) {
             Ok(code) => {
                 let mut entry = KnownLine { text: [0; WORDS], code: [0; 15], len: 0 };
                 if let Some(room) = entry.code.get_mut(..code.len()) {
                     room.copy_from_slice(code);
                     push_hex(out, &entry.code, code.len());
-                    if let Some((words, slot)) = found.probe {
+                    if let Some((words, slot)) = probe {
                         entry.text = words;
                         entry.len = code.len() as u8 + 1;
                         known.lines[slot] = entry;
@@ -290,16 +318,6 @@ impl<'t> Lines<'t> {
             }
         }
     }
-}
-
-/// A line and where it would be known.
-#[derive(Clone, Copy, Default)]
-struct Found {
-    start: usize,
-    end: usize,
-    probe: Option<([u64; WORDS], usize)>,
-    /// What the slot holds, read ahead.
-    len: u8,
 }
 
 /// Offset of the newline from `start` on, or the end of the text.

@@ -11,7 +11,7 @@ use crate::table::{Candidate, List, Name};
 use crate::{Mode, Syntax};
 
 /// log2 of the number of remembered matches.
-const CACHE_BITS: u32 = 10;
+const CACHE_BITS: u32 = 9;
 
 /// A match and what it depended on.
 #[derive(Clone, Copy)]

@@ -9,7 +9,7 @@ use crate::{ItemKind, Mode, Syntax};
 /// Words of text that are compared.
 const WORDS: usize = 5;
 /// log2 of the number of lines that are remembered.
-const BITS: u32 = 13;
+const BITS: u32 = 11;
 /// A text shorter than this is done before the memory pays.
 pub(crate) const WORTH_IT: usize = 1 << 15;
 
@@ -34,22 +34,11 @@ pub(crate) struct Probe {
     dialect: u8,
 }
 
-/// What a statement changes if its bytes depend on more than its text.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Traces {
-    mentions: usize,
-    symbols: usize,
-    values: usize,
-    pending: usize,
-    marks: usize,
-    diagnostics: usize,
-}
-
-/// The bytes of `word` that are `byte`, as their top bits (exact up to the first one, which is all that counts).
+/// The newlines in `word`, as the top bits of their bytes (exact up to the first one, which is all that counts).
 #[inline]
-fn matches(word: u64, byte: u8) -> u64 {
+fn newlines(word: u64) -> u64 {
     const LOW: u64 = 0x0101_0101_0101_0101;
-    let zero = word ^ LOW.wrapping_mul(byte as u64);
+    let zero = word ^ (LOW * b'\n' as u64);
     zero.wrapping_sub(LOW) & !zero & LOW << 7
 }
 
@@ -68,38 +57,25 @@ impl Assembler<'_> {
         let start = self.cur.pos;
         let bytes: &[u8; WORDS * 8] = self.cur.text.get(start..)?.first_chunk()?;
         let word = |i: usize| u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|j| bytes[i * 8 + j]));
-        let mut text = [word(0), word(1), word(2), word(3), word(4)];
+        let mut text = [0u64; WORDS];
         let mut hash = 0u64;
-        let mut left = u64::MAX;
-        let mut end = 0;
-        for (i, word) in text.iter_mut().enumerate() {
-            let ends = (matches(*word, b'\n') | matches(*word, b';')) & left;
+        let mut i = 0;
+        // A semicolon is just a character here: such a line does not end where it is expected and is not remembered.
+        let end = loop {
+            let full = word(i);
+            let ends = newlines(full);
+            let part = if ends == 0 { full } else { full & !(u64::MAX << (ends.trailing_zeros() & !7)) };
+            text[i] = part;
+            hash = (hash.rotate_left(29) ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             if ends != 0 {
-                let at = ends.trailing_zeros() / 8;
-                *word &= !(u64::MAX << (at * 8));
-                end = start + i * 8 + at as usize;
-            } else {
-                *word &= left;
+                break start + i * 8 + ends.trailing_zeros() as usize / 8;
             }
-            if left != 0 {
-                hash = (hash.rotate_left(29) ^ *word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            i += 1;
+            if i == WORDS {
+                return None;
             }
-            if ends != 0 {
-                left = 0;
-            }
-        }
-        if left != 0 {
-            return None;
-        }
-        let dialect = match self.mode {
-            Mode::Bits16 => 0,
-            Mode::Bits32 => 1,
-            Mode::Bits64 => 2,
-        } | match (self.syntax, self.intel_prefix) {
-            (Syntax::Att, _) => 0,
-            (Syntax::Intel, false) => 4,
-            (Syntax::Intel, true) => 8,
         };
+        let dialect = self.dialect;
         Some(Probe { text, slot: (hash >> (64 - BITS)) as u32, end, dialect })
     }
 
@@ -123,20 +99,27 @@ impl Assembler<'_> {
         true
     }
 
-    /// What is compared before and after a statement.
-    pub(crate) fn traces(&self) -> Traces {
-        Traces {
-            mentions: self.mentions,
-            symbols: self.symbols.all.len(),
-            values: self.values.len(),
-            pending: self.pending.len(),
-            marks: self.marks.len(),
-            diagnostics: self.diagnostics.len(),
-        }
+    /// Grows with everything that makes a statement's bytes depend on more than its text: symbols, branches, findings.
+    #[inline]
+    pub(crate) fn traces(&self) -> usize {
+        self.mentions + self.diagnostics.len()
+    }
+
+    /// Settles what [`Probe::dialect`] is from now on.
+    pub(crate) fn set_dialect(&mut self) {
+        self.dialect = match self.mode {
+            Mode::Bits16 => 0,
+            Mode::Bits32 => 1,
+            Mode::Bits64 => 2,
+        } | match (self.syntax, self.intel_prefix) {
+            (Syntax::Att, _) => 0,
+            (Syntax::Intel, false) => 4,
+            (Syntax::Intel, true) => 8,
+        };
     }
 
     /// Remembers the line that was just read, if it was one statement that depends on its text alone.
-    pub(crate) fn remember(&mut self, probe: &Probe, begin: usize, before: Traces) {
+    pub(crate) fn remember(&mut self, probe: &Probe, begin: usize, before: usize) {
         let code = &self.out[begin..];
         let blank = self.cur.pos > 0 && self.cur.text[self.cur.pos - 1] <= b' ';
         if self.cur.pos != probe.end

@@ -182,7 +182,7 @@ const fn build() -> Table {
 }
 
 /// The register whose lower-case name packs into `key`, whatever the mode.
-#[inline]
+#[inline(always)]
 pub(crate) fn by_key(key: Key) -> Option<&'static Register> {
     let mut slot = hash(key);
     loop {

@@ -174,7 +174,7 @@ pub(crate) fn key(text: &str) -> Option<Key> {
 }
 
 const fn f(head: u64, ops: [u8; 5], mem: u16, code: u16, flags: u32) -> Form {
-    Form {
+    let mut form = Form {
         ops,
         opcode: head as u8,
         second: (head >> 8) as u8,
@@ -198,7 +198,11 @@ const fn f(head: u64, ops: [u8; 5], mem: u16, code: u16, flags: u32) -> Form {
         code,
         flags,
         roles: Roles::new(&ops),
+    };
+    if form.is_plain() {
+        form.flags |= Form::PLAIN;
     }
+    form
 }
 
 const fn l(start: u16, len: u8, flags: u8, default: u16) -> List {
