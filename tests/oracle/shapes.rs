@@ -4,13 +4,13 @@
 //! comes from the assembler under test.
 
 use iced_x86::{
-    Code, Encoder, EncodingKind, Formatter, GasFormatter, Instruction, IntelFormatter, OpCodeInfo, OpCodeOperandKind as K, OpKind, Register,
-    RoundingControl,
+    Code, Encoder, EncodingKind, Formatter, GasFormatter, Instruction, IntelFormatter, OpCodeInfo,
+    OpCodeOperandKind as K, OpKind, Register, RoundingControl,
 };
 
 /// Syntax to print in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Syntax {
+pub(crate) enum Syntax {
     Att,
     Intel,
 }
@@ -31,7 +31,8 @@ struct Shape {
     rounding: u8,
 }
 
-const PLAIN: Shape = Shape { register: 0, memory: None, immediate: 0, mask: false, zero: false, broadcast: false, rounding: 0 };
+const PLAIN: Shape =
+    Shape { register: 0, memory: None, immediate: 0, mask: false, zero: false, broadcast: false, rounding: 0 };
 
 fn shapes() -> Vec<Shape> {
     let mut out = Vec::new();
@@ -67,8 +68,20 @@ fn register(kind: K, shape: usize, operand: usize, bits: u32, evex: bool) -> Opt
     let n = |low: [usize; 4]| -> usize {
         let pick = low[shape % 4];
         let pick = if pick >= 8 && !extended { pick % 8 } else { pick };
-        let top = if pick >= 16 { 32 } else if pick >= 8 { 16 } else { 8 };
-        let bottom = if pick >= 16 { 16 } else if pick >= 8 { 8 } else { 0 };
+        let top = if pick >= 16 {
+            32
+        } else if pick >= 8 {
+            16
+        } else {
+            8
+        };
+        let bottom = if pick >= 16 {
+            16
+        } else if pick >= 8 {
+            8
+        } else {
+            0
+        };
         bottom + (pick - bottom + operand * 3) % (top - bottom)
     };
     let general = n([0, 9, 6, 13]);
@@ -78,11 +91,19 @@ fn register(kind: K, shape: usize, operand: usize, bits: u32, evex: bool) -> Opt
     Some(match kind {
         K::r8_reg | K::r8_opcode | K::r8_or_mem => {
             let all = [R::AL, R::CL, R::DL, R::BL, R::AH, R::DH, R::BH, R::CH];
-            if general < 8 { all[(general + operand) % if extended { 4 } else { 8 }] } else { step(R::R8L, general - 8) }
+            if general < 8 {
+                all[(general + operand) % if extended { 4 } else { 8 }]
+            } else {
+                step(R::R8L, general - 8)
+            }
         }
         K::r16_reg | K::r16_rm | K::r16_opcode | K::r16_or_mem | K::r16_reg_mem => step(R::AX, general),
-        K::r32_reg | K::r32_rm | K::r32_opcode | K::r32_vvvv | K::r32_or_mem | K::r32_or_mem_mpx | K::r32_reg_mem => step(R::EAX, general),
-        K::r64_reg | K::r64_rm | K::r64_opcode | K::r64_vvvv | K::r64_or_mem | K::r64_or_mem_mpx | K::r64_reg_mem => step(R::RAX, general),
+        K::r32_reg | K::r32_rm | K::r32_opcode | K::r32_vvvv | K::r32_or_mem | K::r32_or_mem_mpx | K::r32_reg_mem => {
+            step(R::EAX, general)
+        }
+        K::r64_reg | K::r64_rm | K::r64_opcode | K::r64_vvvv | K::r64_or_mem | K::r64_or_mem_mpx | K::r64_reg_mem => {
+            step(R::RAX, general)
+        }
         K::seg_reg => [R::ES, R::DS, R::FS, R::SS][shape % 4],
         K::k_reg | K::k_rm | K::k_vvvv | K::k_or_mem => step(R::K0, small),
         K::kp1_reg => step(R::K0, small & !1),
@@ -245,7 +266,9 @@ fn build(code: Code, info: &OpCodeInfo, bits: u32, shape: Shape) -> Option<Instr
                     _ => 8,
                 };
                 instruction.set_memory_displ_size(size);
-                instruction.set_memory_displacement64([0x1234, 0x9876, 0x123, 0x8001][pick % 4] << if bits == 64 { 24 } else { 0 });
+                instruction.set_memory_displacement64(
+                    [0x1234, 0x9876, 0x123, 0x8001][pick % 4] << if bits == 64 { 24 } else { 0 },
+                );
                 has_memory = true;
             }
             K::imm4_m2z => {
@@ -254,7 +277,10 @@ fn build(code: Code, info: &OpCodeInfo, bits: u32, shape: Shape) -> Option<Instr
             }
             K::imm8 => {
                 let value = [0x12, 0xff, 0x7f, 0x80][pick % 4];
-                if immediate8 == 0 && info.op_kinds().iter().filter(|&&kind| kind == K::imm8 || kind == K::imm16).count() < 2 || immediate8 == 0 && kind == K::imm8 && i + 1 < info.op_kinds().len() {
+                if immediate8 == 0
+                    && info.op_kinds().iter().filter(|&&kind| kind == K::imm8 || kind == K::imm16).count() < 2
+                    || immediate8 == 0 && kind == K::imm8 && i + 1 < info.op_kinds().len()
+                {
                     instruction.set_op_kind(i32, OpKind::Immediate8);
                     instruction.set_immediate8(value);
                 } else {
@@ -294,11 +320,20 @@ fn build(code: Code, info: &OpCodeInfo, bits: u32, shape: Shape) -> Option<Instr
             }
             K::imm64 => {
                 instruction.set_op_kind(i32, OpKind::Immediate64);
-                instruction.set_immediate64([0x1234_5678_9abc_def0, 0x8000_0000, 0x7fff_ffff_ffff_ffff, 0x1_0000_0000][pick % 4]);
+                instruction.set_immediate64(
+                    [0x1234_5678_9abc_def0, 0x8000_0000, 0x7fff_ffff_ffff_ffff, 0x1_0000_0000][pick % 4],
+                );
             }
-            K::seg_rSI => instruction.set_op_kind(i32, [OpKind::MemorySegSI, OpKind::MemorySegESI, OpKind::MemorySegRSI][(bits / 32) as usize]),
-            K::es_rDI => instruction.set_op_kind(i32, [OpKind::MemoryESDI, OpKind::MemoryESEDI, OpKind::MemoryESRDI][(bits / 32) as usize]),
-            K::seg_rDI => instruction.set_op_kind(i32, [OpKind::MemorySegDI, OpKind::MemorySegEDI, OpKind::MemorySegRDI][(bits / 32) as usize]),
+            K::seg_rSI => instruction.set_op_kind(
+                i32,
+                [OpKind::MemorySegSI, OpKind::MemorySegESI, OpKind::MemorySegRSI][(bits / 32) as usize],
+            ),
+            K::es_rDI => instruction
+                .set_op_kind(i32, [OpKind::MemoryESDI, OpKind::MemoryESEDI, OpKind::MemoryESRDI][(bits / 32) as usize]),
+            K::seg_rDI => instruction.set_op_kind(
+                i32,
+                [OpKind::MemorySegDI, OpKind::MemorySegEDI, OpKind::MemorySegRDI][(bits / 32) as usize],
+            ),
             K::seg_rBX_al => {
                 instruction.set_op_kind(i32, OpKind::Memory);
                 instruction.set_memory_base([Register::BX, Register::EBX, Register::RBX][(bits / 32) as usize]);
@@ -317,7 +352,10 @@ fn build(code: Code, info: &OpCodeInfo, bits: u32, shape: Shape) -> Option<Instr
                 instruction.set_near_branch64(0x1010);
             }
             K::xbegin_2 | K::xbegin_4 => {
-                instruction.set_op_kind(i32, [OpKind::NearBranch16, OpKind::NearBranch32, OpKind::NearBranch64][(bits / 32) as usize]);
+                instruction.set_op_kind(
+                    i32,
+                    [OpKind::NearBranch16, OpKind::NearBranch32, OpKind::NearBranch64][(bits / 32) as usize],
+                );
                 match bits {
                     16 => instruction.set_near_branch16(0x1010),
                     32 => instruction.set_near_branch32(0x1010),
@@ -360,10 +398,17 @@ fn build(code: Code, info: &OpCodeInfo, bits: u32, shape: Shape) -> Option<Instr
     }
     match shape.rounding {
         1 if info.can_use_rounding_control() && !has_memory => {
-            let control = [RoundingControl::RoundToNearest, RoundingControl::RoundDown, RoundingControl::RoundUp, RoundingControl::RoundTowardZero];
+            let control = [
+                RoundingControl::RoundToNearest,
+                RoundingControl::RoundDown,
+                RoundingControl::RoundUp,
+                RoundingControl::RoundTowardZero,
+            ];
             instruction.set_rounding_control(control[shape.register % 4]);
         }
-        2 if info.can_suppress_all_exceptions() && !info.can_use_rounding_control() && !has_memory => instruction.set_suppress_all_exceptions(true),
+        2 if info.can_suppress_all_exceptions() && !info.can_use_rounding_control() && !has_memory => {
+            instruction.set_suppress_all_exceptions(true)
+        }
         0 => {}
         _ => return None,
     }
@@ -372,12 +417,18 @@ fn build(code: Code, info: &OpCodeInfo, bits: u32, shape: Shape) -> Option<Instr
 
 /// iced prints the rounding decorator behind the first operand; GNU as and LLVM want it behind the last register.
 fn rounding_last(text: &str) -> String {
-    let Some(start) = text.find("-sae}").and_then(|at| text[..at].rfind('{')).or_else(|| text.find("{sae}")) else { return text.to_string() };
+    let Some(start) = text.find("-sae}").and_then(|at| text[..at].rfind('{')).or_else(|| text.find("{sae}")) else {
+        return text.to_string();
+    };
     let end = start + text[start..].find('}').unwrap_or(0) + 1;
     let decorator = &text[start..end];
     let rest = format!("{}{}", &text[..start], &text[end..]);
     let mut operands: Vec<&str> = rest.split(',').collect();
-    let immediates = operands.iter().rev().take_while(|operand| operand.starts_with("0x") || operand.starts_with(|c: char| c.is_ascii_digit())).count();
+    let immediates = operands
+        .iter()
+        .rev()
+        .take_while(|operand| operand.starts_with("0x") || operand.starts_with(|c: char| c.is_ascii_digit()))
+        .count();
     let mut at = operands.len() - immediates;
     let general = |operand: &str| operand.starts_with(['r', 'e']) || operand.len() == 2;
     if operands.len() == 3 && general(operands[2]) {
@@ -388,7 +439,7 @@ fn rounding_last(text: &str) -> String {
 }
 
 /// Every line of one mode and syntax, without repetitions, in the order of the codes.
-pub fn lines(bits: u32, syntax: Syntax) -> Vec<String> {
+pub(crate) fn lines(bits: u32, syntax: Syntax) -> Vec<String> {
     let shapes = shapes();
     let mut seen = std::collections::HashSet::new();
     let mut out = Vec::new();

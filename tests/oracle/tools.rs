@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 /// What an assembler made of one line.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     Bytes(Vec<u8>),
     /// Bytes, and a warning.
     Warned(Vec<u8>),
@@ -15,26 +15,22 @@ pub enum Verdict {
 
 impl Verdict {
     /// The bytes, if there are any.
-    pub fn bytes(&self) -> Option<&[u8]> {
+    pub(crate) fn bytes(&self) -> Option<&[u8]> {
         match self {
             Verdict::Bytes(bytes) | Verdict::Warned(bytes) => Some(bytes),
             Verdict::Rejected(_) => None,
         }
     }
-
-    /// The assembler does not know the mnemonic.
-    pub fn is_unknown(&self) -> bool {
-        matches!(self, Verdict::Rejected(message) if message.contains("no such instruction"))
-    }
 }
 
 fn hex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text.bytes().filter_map(|byte| (byte as char).to_digit(16)).map(|digit| digit as u8).collect();
+    let digits: Vec<u8> =
+        text.bytes().filter_map(|byte| (byte as char).to_digit(16)).map(|digit| digit as u8).collect();
     digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
 /// GNU as. It must be installed: without the judge there is no test.
-pub fn gnu_as(lines: &[String], bits: u32, intel: bool) -> Vec<Verdict> {
+pub(crate) fn gnu_as(lines: &[String], bits: u32, intel: bool) -> Vec<Verdict> {
     lines.chunks(4000).flat_map(|chunk| gnu_as_without_crash(chunk, bits, intel)).collect()
 }
 
@@ -91,7 +87,10 @@ fn gnu_as_once(lines: &[String], bits: u32, intel: bool) -> Result<Vec<Verdict>,
     let mut warnings: HashMap<usize, String> = HashMap::new();
     let stderr = String::from_utf8_lossy(&output.stderr);
     if let Some(message) = stderr.lines().find(|line| line.contains("Internal error")) {
-        let number = message.split_once("t.s:").and_then(|(_, rest)| rest.split(':').next()).and_then(|number| number.parse::<usize>().ok());
+        let number = message
+            .split_once("t.s:")
+            .and_then(|(_, rest)| rest.split(':').next())
+            .and_then(|number| number.parse::<usize>().ok());
         return Err(number.unwrap_or_else(|| panic!("GNU as crashed: {message}")) - 2);
     }
     for message in stderr.lines() {
@@ -115,13 +114,20 @@ fn gnu_as_once(lines: &[String], bits: u32, intel: bool) -> Result<Vec<Verdict>,
         let mut words = left.split_whitespace();
         let Some(Ok(number)) = words.next().map(str::parse::<usize>) else { continue };
         let rest: Vec<&str> = words.collect();
-        let is_offset = |word: &str| word.len() == 4 && word.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase() || byte == b'?');
+        let is_offset = |word: &str| {
+            word.len() == 4
+                && word.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase() || byte == b'?')
+        };
         let groups = match rest.first() {
             // Continuation lines have no offset; their first column is 16 bytes wide.
             Some(first) if line.get(..12).is_some_and(|head| head.trim().len() > 4) && is_offset(first) => &rest[1..],
             _ => &rest[..],
         };
-        let text: String = groups.iter().take_while(|word| word.bytes().all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte))).copied().collect();
+        let text: String = groups
+            .iter()
+            .take_while(|word| word.bytes().all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte)))
+            .copied()
+            .collect();
         bytes.entry(number).or_default().extend(hex(&text));
     }
     let verdicts = (0..lines.len())
@@ -139,7 +145,7 @@ fn gnu_as_once(lines: &[String], bits: u32, intel: bool) -> Result<Vec<Verdict>,
 }
 
 /// llvm-mc 19. It must be installed.
-pub fn llvm_mc(lines: &[String], bits: u32, intel: bool) -> Vec<Verdict> {
+pub(crate) fn llvm_mc(lines: &[String], bits: u32, intel: bool) -> Vec<Verdict> {
     let triple = match bits {
         16 => "i386-unknown-linux-code16",
         32 => "i386-unknown-linux",

@@ -26,11 +26,54 @@ impl Random {
 /// Instructions as templates: Q, D, B registers of 64, 32, 8 bits, X, Y vector registers, M memory, I, S immediates of 32
 /// and 8 bits. A template stands as often as its share of compiled code.
 const TEMPLATES: [&str; 48] = [
-    "mov M,%Q", "mov M,%Q", "mov M,%Q", "mov %Q,%Q", "mov %Q,%Q", "mov %D,%D", "mov %Q,M", "mov %Q,M", "mov %D,M", "mov M,%D",
-    "movl $S,M", "mov $I,%D", "movq $S,M", "movzbl M,%D", "movslq %D,%Q", "lea M,%Q", "lea M,%Q", "lea M,%D", "add $S,%Q", "add %Q,%Q",
-    "sub $I,%Q", "sub %D,%D", "cmp %Q,%Q", "cmp $S,%D", "cmpb $S,M", "cmp M,%Q", "test %Q,%Q", "test %B,%B", "xor %D,%D", "and $S,%D",
-    "or %Q,%Q", "shl $S,%Q", "sar $S,%D", "imul %Q,%Q", "push %Q", "pop %Q", "ret", "nop", "sete %B", "cmove %Q,%Q", "movaps %X,M",
-    "movups M,%X", "pxor %X,%X", "movq %X,%Q", "vaddps %Y,%Y,%Y", "vmovdqu M,%Y", "vpshufb M,%X,%X", "call function",
+    "mov M,%Q",
+    "mov M,%Q",
+    "mov M,%Q",
+    "mov %Q,%Q",
+    "mov %Q,%Q",
+    "mov %D,%D",
+    "mov %Q,M",
+    "mov %Q,M",
+    "mov %D,M",
+    "mov M,%D",
+    "movl $S,M",
+    "mov $I,%D",
+    "movq $S,M",
+    "movzbl M,%D",
+    "movslq %D,%Q",
+    "lea M,%Q",
+    "lea M,%Q",
+    "lea M,%D",
+    "add $S,%Q",
+    "add %Q,%Q",
+    "sub $I,%Q",
+    "sub %D,%D",
+    "cmp %Q,%Q",
+    "cmp $S,%D",
+    "cmpb $S,M",
+    "cmp M,%Q",
+    "test %Q,%Q",
+    "test %B,%B",
+    "xor %D,%D",
+    "and $S,%D",
+    "or %Q,%Q",
+    "shl $S,%Q",
+    "sar $S,%D",
+    "imul %Q,%Q",
+    "push %Q",
+    "pop %Q",
+    "ret",
+    "nop",
+    "sete %B",
+    "cmove %Q,%Q",
+    "movaps %X,M",
+    "movups M,%X",
+    "pxor %X,%X",
+    "movq %X,%Q",
+    "vaddps %Y,%Y,%Y",
+    "vmovdqu M,%Y",
+    "vpshufb M,%X,%X",
+    "call function",
 ];
 
 fn text() -> String {
@@ -54,7 +97,13 @@ fn text() -> String {
                 'M' => match random.below(6) {
                     0 => write!(out, "(%{})", QWORD[random.below(14)]),
                     1 => write!(out, "{:#x}(%rip)", random.below(0x100_0000)),
-                    2 => write!(out, "{:#x}(%{},%{},8)", random.below(256), QWORD[random.below(14)], QWORD[random.below(14)]),
+                    2 => write!(
+                        out,
+                        "{:#x}(%{},%{},8)",
+                        random.below(256),
+                        QWORD[random.below(14)],
+                        QWORD[random.below(14)]
+                    ),
                     3 => write!(out, "-{:#x}(%rbp)", random.below(256)),
                     _ => write!(out, "{:#x}(%{})", random.below(512), QWORD[random.below(14)]),
                 },
@@ -131,6 +180,10 @@ fn main() {
         println!("{name:24} {rate:6.2} M/s  {:5.2} x GNU as", gas.as_secs_f64() / time.as_secs_f64());
     }
     let start = tool(&own, &["--block"], &one);
-    println!("first instruction out of a cold process: {:.2} ms (GNU as {:.2} ms)", start.as_secs_f64() * 1e3, tool("as", &["-o", "/dev/null"], &one).as_secs_f64() * 1e3);
+    println!(
+        "first instruction out of a cold process: {:.2} ms (GNU as {:.2} ms)",
+        start.as_secs_f64() * 1e3,
+        tool("as", &["-o", "/dev/null"], &one).as_secs_f64() * 1e3
+    );
     let _ = std::fs::remove_dir_all(&dir);
 }

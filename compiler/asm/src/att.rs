@@ -55,7 +55,10 @@ impl Assembler<'_> {
         self.cur.pos += 1;
         if let Some(register) = registers::by_key(self.cur.register_key()) {
             let plain = matches!(register.family, Family::General | Family::Vector);
-            if plain && register.exists(self.mode) && (matches!(self.cur.peek(), b',' | b'\n' | b';') || self.cur.pos >= self.cur.text.len()) {
+            if plain
+                && register.exists(self.mode)
+                && (matches!(self.cur.peek(), b',' | b'\n' | b';') || self.cur.pos >= self.cur.text.len())
+            {
                 let operand = &mut self.insn.ops[self.insn.count & 7];
                 *operand = register.operand;
                 operand.start = start as u32;

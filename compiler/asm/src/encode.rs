@@ -205,7 +205,8 @@ impl Assembler<'_> {
             || insn.hints != 0
             || rex_flags & Register::HIGH != 0
             || rm_operand.expr | immediate.expr != 0
-            || memory && (rm_operand.seg != 0 || rm_operand.addr != mode_bits || rm_operand.base == IP_REG || mode_bits == 16)
+            || memory
+                && (rm_operand.seg != 0 || rm_operand.addr != mode_bits || rm_operand.base == IP_REG || mode_bits == 16)
             || roles.immediate_width & 7 != 0 && loses_bits(immediate.value, roles.immediate_width)
         {
             return 0;
@@ -277,6 +278,11 @@ impl Assembler<'_> {
     ) -> Result<usize, Failed> {
         let count = self.insn.count;
         let long = self.long();
+        if self.insn.hints & hint::REX != 0 && !long {
+            let span = self.statement_span();
+            self.report(Diagnostic::error(ErrorKind::WrongMode, span, "`{rex}` needs 64-bit mode"));
+            return Err(Failed);
+        }
         let roles = form.roles;
         let ops = &self.insn.ops;
         let mut reg = ops[roles.reg as usize & 7].reg;
@@ -797,7 +803,7 @@ impl Assembler<'_> {
             "`rep` belongs to string instructions"
         } else if prefixes.lock && !(form.flags & Form::LOCK != 0 && memory_destination) {
             "`lock` needs a lockable instruction with a memory destination"
-        } else if prefixes.rep != 0 && mandatory > 0x66 {
+        } else if prefixes.rep != 0 && mandatory > 0x66 && !(prefixes.rep == mandatory && rep_is_harmless(form)) {
             "the opcode contains a prefix of this kind already"
         } else if prefixes.data && (need_data || mandatory == 0x66) {
             "the operand size brings the 66 prefix already"

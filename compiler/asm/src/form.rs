@@ -170,7 +170,14 @@ impl Form {
 
     /// Whether [`Form::PLAIN`] holds.
     pub(crate) const fn is_plain(&self) -> bool {
-        let special = Self::TWO | Self::FWAIT | Self::GATHER | Self::UNIQUE_DEST | Self::NO_RIP | Self::NO_ADDR32 | Self::REG_ADDR | Self::NEED_SIB;
+        let special = Self::TWO
+            | Self::FWAIT
+            | Self::GATHER
+            | Self::UNIQUE_DEST
+            | Self::NO_RIP
+            | Self::NO_ADDR32
+            | Self::REG_ADDR
+            | Self::NEED_SIB;
         matches!(self.enc, Encoding::Legacy)
             && self.flags & special == 0
             && !self.roles.other

@@ -112,8 +112,14 @@ impl Assembler<'_> {
         if prefixes.rep != 0 {
             self.out.push(prefixes.rep);
         }
+        if self.insn.hints & hint::REX != 0 && mode_bits != 64 {
+            self.report(Diagnostic::error(ErrorKind::WrongMode, op.span(), "`{rex}` needs 64-bit mode"));
+            return Err(Failed);
+        }
         if prefixes.rex != 0 {
             self.out.push(prefixes.rex);
+        } else if self.insn.hints & hint::REX != 0 {
+            self.out.push(0x40);
         }
         let (start, end) = (op.start, op.end);
         let forced_near = self.insn.hints & hint::DISP32 != 0 || prefixes.data;

@@ -156,11 +156,12 @@ impl<'t> Cursor<'t> {
     /// behind it, too).
     #[inline(always)]
     pub(crate) fn word_key(&mut self) -> Option<[u64; 3]> {
-        if let Some((key, length)) = self.alphanumeric() {
-            if length < 8 && CLASS[self.peek_at(length) as usize] & WORD == 0 {
-                self.pos += length;
-                return Some([key, 0, 0]);
-            }
+        if let Some((key, length)) = self.alphanumeric()
+            && length < 8
+            && CLASS[self.peek_at(length) as usize] & WORD == 0
+        {
+            self.pos += length;
+            return Some([key, 0, 0]);
         }
         let first = self.key_word();
         if first >> 56 == 0 {

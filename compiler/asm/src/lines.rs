@@ -238,15 +238,31 @@ static HEX: [[u8; 2]; 256] = {
 /// The first `len` bytes in hex, and a newline.
 #[inline]
 fn push_hex(out: &mut Vec<u8>, code: &[u8; 15], len: usize) {
-    let mut digits = [b'\n'; 32];
-    for (pair, &byte) in digits.chunks_exact_mut(2).zip(code) {
-        pair.copy_from_slice(&HEX[byte as usize]);
+    let mut digits = [0u8; 32];
+    for (eight, four) in digits.chunks_exact_mut(8).zip(code.chunks(4)).take(len.div_ceil(4)) {
+        let mut bytes = [0; 4];
+        bytes[..four.len()].copy_from_slice(four);
+        eight.copy_from_slice(&hex_digits(bytes).to_le_bytes());
     }
-    let end = out.len() + len * 2;
+    digits[(len * 2) & 31] = b'\n';
+    let end = out.len() + len * 2 + 1;
     // A copy of fixed length is a few moves; the surplus is cut off again.
     out.extend_from_slice(&digits);
     out.truncate(end);
-    out.push(b'\n');
+}
+
+/// Four bytes as eight hex digits, first digit lowest.
+#[inline]
+fn hex_digits(bytes: [u8; 4]) -> u64 {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    // A byte into every second place, then its halves side by side, high one first.
+    let mut spread = u64::from(u32::from_le_bytes(bytes));
+    spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff;
+    spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
+    let nibbles = (spread >> 4 & 0x000f_000f_000f_000f) | ((spread & 0x000f_000f_000f_000f) << 8);
+    // 0 to 9 become '0' to '9'; 10 and more, where adding six carries, 'a' to 'f'.
+    let letters = (nibbles + LOW * 6) >> 4 & LOW;
+    nibbles + LOW * b'0' as u64 + letters * (b'a' - b'0' - 10) as u64
 }
 
 impl<'t> Lines<'t> {

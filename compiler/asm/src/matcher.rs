@@ -78,7 +78,10 @@ impl Instruction {
             || self.zero && (flags & Form::ZERO == 0 || self.mask == 0)
             || self.hints & hint::VEX != 0 && !matches!(form.enc, Encoding::Vex | Encoding::Xop)
             // A direction was asked for, which the short exchange with the accumulator does not have.
-            || self.hints & (hint::LOAD | hint::STORE | hint::SWAP) != 0 && form.map == 0 && form.opcode == 0x90
+            || self.hints & (hint::LOAD | hint::STORE | hint::SWAP) != 0
+                && form.map == 0
+                && form.opcode == 0x90
+                && form.ops[0] != 0
             || self.hints & hint::REX != 0 && form.enc >= Encoding::Vex
             || self.hints & hint::EVEX != 0 && form.enc != Encoding::Evex
         {
@@ -304,6 +307,15 @@ impl Assembler<'_> {
             .copied()
             .find(|&candidate| classes_fit(candidate, &classes, count) && insn.extras_fit(candidate, high))?;
         let chosen = found.form();
+        if insn.hints & (hint::SWAP | hint::STORE) != 0 && chosen.enc == Encoding::Xop && count == 3 {
+            // Shifts and rotates of XOP exchange ModRM.rm and XOP.vvvv by XOP.W (AMD64 manual volume 6, VPROTB).
+            let swapped = |other: &Candidate| {
+                let other = other.form();
+                other.enc == Encoding::Xop && other.flags & Form::W != chosen.flags & Form::W
+            };
+            let other = list.forms().iter().copied().filter(|&other| classes_fit(other, &classes, count)).find(swapped);
+            return Some(other.unwrap_or(found));
+        }
         if insn.hints & hint::SWAP != 0 {
             let load = KINDS[chosen.ops[0] as usize].slot == Slot::Reg;
             return Some(self.other_direction(list, found, !load));
