@@ -2,8 +2,8 @@
 #include "{{ set }}.h"
 #include "pvc.h"
 
-#if PV_FORMAT != 1u
-#error "{{ set }}.c holds a table of format 1; pvc.h has another version"
+#if PV_FORMAT != 2u
+#error "{{ set }}.c holds a table of format 2; pvc.h has another version"
 #endif
 
 /* Where the ops structure goes, in a kernel for example __attribute__((section(".data..ro_after_init"))). */

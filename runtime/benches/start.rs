@@ -131,7 +131,7 @@ mod linux {
                 nfeatures: 0,
                 nplans: 1,
                 identity_row: NONE,
-                reserved: 0,
+                nbranches: 0,
                 name: c"bench".as_ptr(),
                 ops: self.op.as_ptr(),
                 rows: self.row.as_ptr(),
@@ -148,6 +148,10 @@ mod linux {
                 sites_end: sites.wrapping_add(SITES),
                 plans: self.plans.as_mut_ptr(),
                 applied: self.applied.as_mut_ptr(),
+                branches: std::ptr::null(),
+                branch_sites: std::ptr::null(),
+                branch_sites_end: std::ptr::null(),
+                branch_states: std::ptr::null(),
             };
             // SAFETY: a table as FORMAT.md says, which lives as long as the round.
             unsafe { Set::new(table) }

@@ -1,12 +1,14 @@
 /* pvc.c - see pvc.h. SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * The one file to compile. In order of reading: forms (pvc_forms.h: what bytes a site can hold), choosing, finding and
- * verifying sites, writing through a text port, CPU features, and the way that Linux programs take (pvc_linux.h).
+ * The one file to compile. In order of reading: forms (pvc_forms.h: what bytes a site can hold), static branches
+ * (pvc_branches.h), choosing, finding and verifying sites, writing through a text port, CPU features, and the way that
+ * Linux programs take (pvc_linux.h).
  * Freestanding: no call leaves this file. Loops that a compiler would turn into memcpy or memset have an OPAQUE index.
  */
 #include "pvc.h"
 
 #include "pvc_forms.h"
+#include "pvc_branches.h"
 
 /* pv_plan.action: one of enum outcome, or REFUSED with the pv_status in its place; and what to do about it. */
 enum outcome { OUTCOME_ROW = 1, OUTCOME_IDENTITY, OUTCOME_NOPS, OUTCOME_CALL, OUTCOME_LEFT, OUTCOME_RESTORED };
@@ -314,11 +316,15 @@ static enum pv_status prepare(const struct pv_set *set, int restore, uint64_t fe
 			      struct pv_report *report)
 {
 	zero(report, sizeof *report);
-	report->op = PV_NONE;
+	report->op = report->branch = PV_NONE;
 	if (set->format != PV_FORMAT || set->mode != 8 * sizeof(void *))
 		return report->status = PV_E_FORMAT;
-	if (set->sites == set->sites_end && !restore && !(flags & PV_ALLOW_NO_SITES))
+	if (set->sites == set->sites_end && set->branch_sites == set->branch_sites_end && !restore &&
+	    !(flags & PV_ALLOW_NO_SITES))
 		return report->status = PV_E_NO_SITES;
+	enum pv_status branches = prepare_branches(set, restore, report);
+	if (branches != PV_OK || (flags & PV_BRANCHES_ONLY))
+		return branches;
 	for (unsigned i = 0; i < set->nops; i++) {
 		if (set->ops[i].plan + set->ops[i].nplans > set->nplans) {
 			report->op = (uint16_t)i;
@@ -334,10 +340,24 @@ static enum pv_status prepare(const struct pv_set *set, int restore, uint64_t fe
 	return PV_OK;
 }
 
+/* The records of ops that a batch is about: none with PV_BRANCHES_ONLY. */
+static const struct pv_site *sites_end(const struct pv_set *set, unsigned flags)
+{
+	return flags & PV_BRANCHES_ONLY ? set->sites : set->sites_end;
+}
+
+static int nothing_to_write(const struct pv_report *report)
+{
+	return report->unchanged == report->sites && report->branches_unchanged == report->branch_sites;
+}
+
 /* Remembers what the sites call now, so that the next batch knows it for ours. A target stays remembered when rows
  * take its place, because stubs go on naming it. */
-static void commit(const struct pv_set *set)
+static void commit(const struct pv_set *set, unsigned flags)
 {
+	commit_branches(set);
+	if (flags & PV_BRANCHES_ONLY)
+		return;
 	for (unsigned i = 0; i < set->nops; i++) {
 		const struct pv_op *op = &set->ops[i];
 		for (unsigned c = 0; c < op->nplans; c++) {
@@ -389,14 +409,26 @@ static void original_bytes(const struct pv_set *set, const struct place *place, 
 	(void)render(&form, which ? place->len : STUB_CALL_LEN, which ? place->site : place->stub_call, out);
 }
 
-/* Undoes the batch backwards (duplicates: the oldest bytes come last) from the write before (record, which). */
-static void take_back(const struct pv_set *set, const struct pv_text *text, const struct pv_site *record,
-		      unsigned which, const unsigned char *undo_end)
+/* Undoes the batch backwards (duplicates: the oldest bytes come last) from the write before (record, which), and before
+ * that, from the write before `branch`. */
+static void take_back(const struct pv_set *set, const struct pv_text *text, const struct pv_branch_site *branch,
+		      const struct pv_site *record, unsigned which, const unsigned char *undo_end, unsigned flags)
 {
 	unsigned char *at, bytes[PV_MAX_SITE];
+	struct branch_place branch_place;
 	struct place place;
+	while (branch > set->branch_sites) {
+		branch--;
+		if (locate_branch(set, branch, &branch_place) != PV_OK || !branch_place.state->changed)
+			continue;
+		if (undo_end)
+			undo_end -= branch_place.len;
+		else
+			branch_bytes(&branch_place, branch, branch_place.state->held, bytes);
+		(void)text->write(text->context, branch_place.site, undo_end ? undo_end : bytes, branch_place.len);
+	}
 	for (; record >= set->sites; record--, which = 2) {
-		if (record == set->sites_end || locate(set, record, &place) != PV_OK || !(place.plan->action & (CHANGED | STUB_CHANGED)))
+		if (record == sites_end(set, flags) || locate(set, record, &place) != PV_OK || !(place.plan->action & (CHANGED | STUB_CHANGED)))
 			continue;
 		while (which--) {
 			unsigned len = write_at(&place, which, &at);
@@ -415,16 +447,19 @@ static void take_back(const struct pv_set *set, const struct pv_text *text, cons
 		(void)text->sync(text->context);
 }
 
-static enum pv_status write_all(const struct pv_set *set, const struct pv_text *text, struct pv_report *report)
+static enum pv_status write_all(const struct pv_set *set, const struct pv_text *text, unsigned flags,
+				struct pv_report *report)
 {
 	unsigned char *at, bytes[PV_MAX_SITE];
 	unsigned char *undo = text->undo && text->undo_size >= pv_undo_size(set) ? text->undo : 0;
-	const struct pv_site *record = set->sites;
+	const struct pv_branch_site *branch = set->branch_sites;
+	const struct pv_site *record = set->sites, *end = sites_end(set, flags);
 	unsigned which = 0;
+	struct branch_place branch_place;
 	struct place place;
 	int error = 0;
 
-	for (; record < set->sites_end; record++) {
+	for (; record < end; record++) {
 		if (locate(set, record, &place) != PV_OK || !(place.plan->action & (CHANGED | STUB_CHANGED)))
 			continue;
 		for (which = 0; which < 2; which++) {
@@ -443,12 +478,25 @@ static enum pv_status write_all(const struct pv_set *set, const struct pv_text *
 		}
 	}
 	which = 0;
+	for (; branch < set->branch_sites_end; branch++) {
+		if (locate_branch(set, branch, &branch_place) != PV_OK || !branch_place.state->changed)
+			continue;
+		branch_bytes(&branch_place, branch, branch_place.state->goal, bytes);
+		if (undo)
+			copy(undo, branch_place.site, branch_place.len);
+		error = text->write(text->context, branch_place.site, bytes, branch_place.len);
+		if (error)
+			goto failed;
+		if (undo)
+			undo += branch_place.len;
+		report->bytes += branch_place.len;
+	}
 	if (text->sync)
 		error = text->sync(text->context);
 	if (!error)
 		return PV_OK;
 failed:
-	take_back(set, text, record, which, undo);
+	take_back(set, text, branch, record, which, undo, flags);
 	report->bytes = 0;
 	report->step = PV_STEP_WRITE;
 	report->error = error;
@@ -460,6 +508,8 @@ size_t pv_undo_size(const struct pv_set *set)
 	size_t size = 0;
 	for (const struct pv_site *record = set->sites; record < set->sites_end; record++)
 		size += record->len + ((record->kind & 0x0fu) == PV_KIND_JMP_STUB ? STUB_CALL_LEN : 0);
+	for (const struct pv_branch_site *record = set->branch_sites; record < set->branch_sites_end; record++)
+		size += record->len;
 	return size;
 }
 
@@ -470,12 +520,12 @@ static enum pv_status run_core(const struct pv_set *set, int restore, uint64_t f
 	if (!report)
 		report = &unwanted;
 	enum pv_status status = prepare(set, restore, features, flags, report);
-	if (status == PV_OK && report->unchanged != report->sites) {
+	if (status == PV_OK && !nothing_to_write(report)) {
 		report->way = PV_WAY_TEXT_PORT;
-		status = write_all(set, text, report);
+		status = write_all(set, text, flags, report);
 	}
 	if (status == PV_OK)
-		commit(set);
+		commit(set, flags);
 	return status;
 }
 

@@ -28,7 +28,7 @@
  *
  * pvc.c needs no C library: its core is freestanding C11 and calls nothing. Three rules hold for every entry point:
  * all sites are verified before the first byte is written; a batch is written whole or not at all; and nothing here
- * aborts. The layouts below are format version 1 of runtime/FORMAT.md. Valid C11 and C++17.
+ * aborts. The layouts below are format version 2 of runtime/FORMAT.md. Valid C11 and C++17.
  */
 #ifndef PVC_H
 #define PVC_H 1
@@ -55,7 +55,7 @@ extern "C" {
 
 /* ---- The table format --------------------------------------------------------------------------------------- */
 
-#define PV_FORMAT 1u     /* version of everything in this section */
+#define PV_FORMAT 2u     /* version of everything in this section */
 #define PV_MAX_SITE 64   /* bytes of the longest site */
 #define PV_NONE 0xffffu  /* "no such index" */
 
@@ -143,6 +143,32 @@ struct pv_plan {
 	uint8_t bytes[PV_MAX_SITE];
 };
 
+/* One record of a static branch: 12 bytes in section pv_branches_NAME. Both distances are from their own field. */
+struct pv_branch_site {
+	int32_t site, target;
+	uint16_t branch; /* index into pv_set.branches */
+	uint8_t len;     /* 5 or 2 */
+	uint8_t flags;   /* PV_BRANCH_JUMPS_IF, PV_SITE_LIVE */
+};
+enum { PV_BRANCH_JUMPS_IF = 1 }; /* the value for which the site jumps; it holds NOPs for the other */
+
+/* One static branch. */
+struct pv_branch {
+	const char *name; /* as in the .pv file: "trace.enabled" */
+	uint8_t initial;  /* its value in the code that the compiler made */
+	uint8_t flags;    /* PV_BRANCH_LIVE */
+	uint16_t reserved;
+};
+enum { PV_BRANCH_LIVE = 1 };
+
+/* The changing part of it. */
+struct pv_branch_state {
+	uint8_t wanted;  /* what the program asks for: pv_want_branch() */
+	uint8_t goal;    /* private to the patcher: what this batch makes of it */
+	uint8_t held;    /* the value that its sites have now */
+	uint8_t changed; /* private to the patcher: some site has to be written */
+};
+
 /* A whole table. The generated one is `pv_NAME_set`. */
 struct pv_set {
 	uint32_t format; /* PV_FORMAT */
@@ -150,7 +176,7 @@ struct pv_set {
 	uint8_t stub_len, stub_call, nkinds;
 	uint16_t nops, nrows, nterms, nfixups, nfeatures, nplans;
 	uint16_t identity_row; /* or PV_NONE */
-	uint16_t reserved;
+	uint16_t nbranches;
 	const char *name;
 	const struct pv_op *ops;
 	const struct pv_row *rows;
@@ -165,6 +191,9 @@ struct pv_set {
 	const struct pv_site *sites, *sites_end;
 	struct pv_plan *plans;
 	const void **applied; /* per op: call target last written into its sites, or null */
+	const struct pv_branch *branches;
+	const struct pv_branch_site *branch_sites, *branch_sites_end;
+	struct pv_branch_state *branch_states; /* writable, one per branch */
 };
 
 /* ---- Outcome ------------------------------------------------------------------------------------------------ */
@@ -213,6 +242,9 @@ struct pv_report {
 	uint32_t restored;    /* back in their original form (pv_unpatch, pv_restore) */
 	uint32_t unchanged;   /* of all these: held the right bytes already */
 	uint64_t bytes;       /* bytes written */
+	uint32_t branch_sites; /* records of static branches looked at */
+	uint32_t jumps;        /* of these: now jump; the others hold NOPs */
+	uint32_t branches_unchanged; /* of these: held the right bytes already */
 
 	/* Why it failed. */
 	enum pv_step step;    /* PV_E_SYSTEM */
@@ -221,6 +253,7 @@ struct pv_report {
 	int refused_error;
 	const void *address;  /* the site, or the call in its stub; null if no site is to blame */
 	uint16_t op;          /* its op, or the op at fault; PV_NONE */
+	uint16_t branch;      /* its branch; PV_NONE */
 	uint8_t len;          /* bytes in the next two */
 	unsigned char found[PV_MAX_SITE], expected[PV_MAX_SITE]; /* what is there, what the original form is */
 };
@@ -250,9 +283,13 @@ struct pv_text {
 	size_t undo_size;
 };
 
-enum { PV_ALLOW_NO_SITES = 1 }; /* flag: a set without any site is fine (a plug-in host, a library) */
+enum {
+	PV_ALLOW_NO_SITES = 1, /* flag: a set without any site is fine (a plug-in host, a library) */
+	PV_BRANCHES_ONLY = 2   /* flag: leave the sites of ops as they are, whatever `features` says */
+};
 
-/* Brings every site of the set to what its op's slot and `features` (all of them: CPU and declared) ask for.
+/* Brings every site of the set to what its op's slot and `features` (all of them: CPU and declared) ask for, and every
+ * site of a static branch to the value that is wanted for it.
  * `report` may be null. Not reentrant for one set. The sites must be readable, and nobody else may execute them
  * meanwhile unless text->write sees to that. */
 enum pv_status pv_apply(const struct pv_set *set, uint64_t features, unsigned flags, const struct pv_text *text,
@@ -260,6 +297,21 @@ enum pv_status pv_apply(const struct pv_set *set, uint64_t features, unsigned fl
 
 /* Brings every site back to its original form. Succeeds on a set without sites. */
 enum pv_status pv_restore(const struct pv_set *set, const struct pv_text *text, struct pv_report *report);
+
+/* Asks for a value of a static branch (PV_NAME_BRANCH_x); takes effect with the next batch. Returns what was asked for
+ * before, -1 if there is no such branch.
+ *
+ *     pv_want_branch(&pv_demo_set, PV_DEMO_BRANCH_trace_enabled, 1);
+ *     pv_want_branch(&pv_demo_set, PV_DEMO_BRANCH_stats, 1);
+ *     pv_apply(&pv_demo_set, 0, PV_BRANCHES_ONLY, &text, &report);       // both at once
+ */
+int pv_want_branch(const struct pv_set *set, unsigned branch, int value);
+
+/* The value that the sites of a branch have now. */
+int pv_branch_value(const struct pv_set *set, unsigned branch);
+
+/* Where the site of a branch's record is; null if the record does not fit the set. */
+const void *pv_branch_site_address(const struct pv_set *set, const struct pv_branch_site *record);
 
 /* Where the site of a record is (a jmp.stub record names it indirectly); null if the record does not fit the set.
  *
@@ -284,6 +336,13 @@ enum pv_status pv_patch(const struct pv_set *set, uint64_t declared, struct pv_r
 
 /* The same with the whole feature word (to hide a CPU feature: pv_cpu_features(set) & ~bit) and flags. */
 enum pv_status pv_patch_with(const struct pv_set *set, uint64_t features, unsigned flags, struct pv_report *report);
+
+/* Gives a static branch a value and patches its sites; those of ops stay as they are. As with pv_patch(), no other
+ * thread may run through the sites meanwhile. On failure the branch keeps its value.
+ *
+ *     pv_set_branch(&pv_demo_set, PV_DEMO_BRANCH_trace_enabled, 1, &report);
+ */
+enum pv_status pv_set_branch(const struct pv_set *set, unsigned branch, int value, struct pv_report *report);
 
 /* Brings every site back to its original form. */
 enum pv_status pv_unpatch(const struct pv_set *set, struct pv_report *report);

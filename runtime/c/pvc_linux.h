@@ -173,6 +173,8 @@ struct job {
 	const struct run *runs, *runs_end;
 	uintptr_t stub_len, stub_call;
 	intptr_t step, error;
+	const struct pv_branch_site *branch, *branches_end;
+	struct pv_branch_state *states;
 };
 
 #ifdef __x86_64__
@@ -189,7 +191,7 @@ struct job {
 #define PLAN_SIZE 92
 #endif
 #define OP_PLAN (3 * WORD + 6)
-_Static_assert(sizeof(void *) == WORD && sizeof(struct job) == 10 * WORD, "patch_pages() counts in words");
+_Static_assert(sizeof(void *) == WORD && sizeof(struct job) == 13 * WORD, "patch_pages() counts in words");
 _Static_assert(sizeof(struct pv_site) == 8 && offsetof(struct pv_site, op) == 4 && offsetof(struct pv_site, len) == 6 &&
 		       offsetof(struct pv_site, kind) == 7, "patch_pages() reads this layout");
 _Static_assert(sizeof(struct pv_op) == OP_SIZE && offsetof(struct pv_op, plan) == OP_PLAN, "as above");
@@ -197,6 +199,11 @@ _Static_assert(sizeof(struct pv_plan) == PLAN_SIZE && offsetof(struct pv_plan, a
 		       offsetof(struct pv_plan, nrel) == 3 && offsetof(struct pv_plan, rel_offset) == 4 &&
 		       offsetof(struct pv_plan, rel_width) == 8 && offsetof(struct pv_plan, rel_target) == PLAN_TARGETS &&
 		       offsetof(struct pv_plan, bytes) == PLAN_BYTES, "as above");
+_Static_assert(sizeof(struct pv_branch_site) == 12 && offsetof(struct pv_branch_site, target) == 4 &&
+		       offsetof(struct pv_branch_site, branch) == 8 && offsetof(struct pv_branch_site, len) == 10 &&
+		       offsetof(struct pv_branch_site, flags) == 11 && PV_BRANCH_JUMPS_IF == 1, "as above");
+_Static_assert(sizeof(struct pv_branch_state) == 4 && offsetof(struct pv_branch_state, goal) == 1 &&
+		       offsetof(struct pv_branch_state, changed) == 3, "as above");
 _Static_assert(TO_STUB == 0x40 && CHANGED == 0x80 && STUB_CHANGED == 0x10 && PV_KIND_JMP_STUB == 6, "as above");
 
 #define STRING_(x) #x
@@ -212,6 +219,9 @@ _Static_assert(TO_STUB == 0x40 && CHANGED == 0x80 && STUB_CHANGED == 0x10 && PV_
 #define STUB_CALL FIELD(7)
 #define STEP FIELD(8)
 #define ERROR FIELD(9)
+#define BRANCH FIELD(10)
+#define BRANCHES_END FIELD(11)
+#define STATES FIELD(12)
 
 #ifdef __x86_64__
 #define AX "%rax"
@@ -275,7 +285,7 @@ static void patch_pages(struct job *job __attribute__((unused)))
 
 		/* For each record: SI record, AX anchor, then DI where to write, CX plan, DX kind + (length << 8). */
 		"10: mov " SITE ", " SI "\n"
-		"11: cmp " SITES_END ", " SI "; je 80f;"
+		"11: cmp " SITES_END ", " SI "; je 60f;"
 		LOAD_DISP("(" SI ")", "%eax", AX)
 		"add " SI ", " AX ";"
 		"movzwl 4(" SI "), %ecx; imul $" STRING(OP_SIZE) ", %ecx; add " OPS ", " CX ";"
@@ -318,6 +328,22 @@ static void patch_pages(struct job *job __attribute__((unused)))
 		"cmpb $4, 8(" CX ", " BX "); je 43f; movb %dl, (" AX "); jmp 42b\n"
 		"43: mov %edx, (" AX "); jmp 42b\n"
 		"79: add $8, " SI "; jmp 11b\n"
+
+		/* For each record of a static branch: SI record, AX state, DI site, DX distance from its end to its target. */
+		"60: mov " BRANCH ", " SI "\n"
+		"61: cmp " BRANCHES_END ", " SI "; je 80f;"
+		"movzwl 8(" SI "), %eax; shl $2, %eax; add " STATES ", " AX ";"
+		"cmpb $0, 3(" AX "); je 69f;" /* changed */
+		LOAD_DISP("(" SI ")", "%edi", DI)
+		"add " SI ", " DI ";"
+		LOAD_DISP("4(" SI ")", "%edx", DX)
+		"lea 4(" SI ", " DX "), " DX "; sub " DI ", " DX "; movzbl 10(" SI "), %ecx; sub " CX ", " DX ";"
+		"movb 1(" AX "), %al; xorb 11(" SI "), %al; testb $1, %al; jz 65f;"
+		"cmpb $2, %cl; je 64f; movl $0x00441f0f, (" DI "); movb $0, 4(" DI "); jmp 69f\n" /* nopl 0(%rax,%rax,1) */
+		"64: movw $0x9066, (" DI "); jmp 69f\n"                                           /* xchg %ax,%ax */
+		"65: cmpb $2, %cl; je 66f; movb $0xe9, (" DI "); movl %edx, 1(" DI "); jmp 69f\n"
+		"66: movb $0xeb, (" DI "); movb %dl, 1(" DI ")\n"
+		"69: add $12, " SI "; jmp 61b\n"
 
 		/* Every run read-execute; the first error is the one to report. */
 		"80: " MOV " $0, " STEP "; xor " AX ", " AX "\n"
@@ -369,8 +395,10 @@ static enum pv_step probe(int *error)
 }
 
 /* Writes the batch by remapping. Fills report->refused if that could not even begin. */
-static int write_by_mprotect(const struct pv_set *set, struct pv_report *report)
+static int write_by_mprotect(const struct pv_set *set, unsigned flags, struct pv_report *report)
 {
+	const struct pv_site *end = sites_end(set, flags);
+	struct branch_place branch;
 	struct runs runs;
 	struct job job;
 	struct place place;
@@ -382,7 +410,7 @@ static int write_by_mprotect(const struct pv_set *set, struct pv_report *report)
 		return 0;
 	runs.count = runs.last = 0;
 	runs.gap = 16 * PAGE;
-	for (const struct pv_site *record = set->sites; record < set->sites_end; record++) {
+	for (const struct pv_site *record = set->sites; record < end; record++) {
 		if (locate(set, record, &place) != PV_OK || !(place.plan->action & (CHANGED | STUB_CHANGED)))
 			continue;
 		for (unsigned which = 0; which < 2; which++) {
@@ -392,9 +420,15 @@ static int write_by_mprotect(const struct pv_set *set, struct pv_report *report)
 			bytes += len;
 		}
 	}
+	for (const struct pv_branch_site *record = set->branch_sites; record < set->branch_sites_end; record++) {
+		if (locate_branch(set, record, &branch) != PV_OK || !branch.state->changed)
+			continue;
+		add_to_runs(&runs, branch.site, branch.len);
+		bytes += branch.len;
+	}
 	split_runs(&runs, (uintptr_t)patch_pages & ~(uintptr_t)(PAGE - 1));
 	job.site = set->sites;
-	job.sites_end = set->sites_end;
+	job.sites_end = end;
 	job.ops = set->ops;
 	job.plans = set->plans;
 	job.runs = runs.run;
@@ -402,6 +436,9 @@ static int write_by_mprotect(const struct pv_set *set, struct pv_report *report)
 	job.stub_len = set->stub_len;
 	job.stub_call = set->stub_call;
 	job.step = job.error = 0;
+	job.branch = set->branch_sites;
+	job.branches_end = set->branch_sites_end;
+	job.states = set->branch_states;
 	/* A signal handler may lie in a run. */
 	(void)system_call(NR_SIGPROCMASK, SIG_SETMASK_, (long)&all_signals, (long)&signals, sizeof signals, 0);
 	patch_pages(&job);
@@ -490,7 +527,7 @@ static enum pv_status system_failure(struct pv_report *report, enum pv_step step
 	return report->status = PV_E_SYSTEM;
 }
 
-static enum pv_status write_by_proc_mem(const struct pv_set *set, struct pv_report *report)
+static enum pv_status write_by_proc_mem(const struct pv_set *set, unsigned flags, struct pv_report *report)
 {
 	static const char memory[] = "/proc/self/mem";
 	static struct window window;
@@ -512,7 +549,7 @@ static enum pv_status write_by_proc_mem(const struct pv_set *set, struct pv_repo
 		text.context = &window;
 		text.undo = (unsigned char *)undo;
 		report->way = PV_WAY_PROC_MEM;
-		status = write_all(set, &text, report);
+		status = write_all(set, &text, flags, report);
 		if (status != PV_OK)
 			report->way = PV_WAY_NONE;
 		(void)system_call(NR_CLOSE, fd, 0, 0, 0, 0);
@@ -530,10 +567,10 @@ static enum pv_status run_linux(const struct pv_set *set, int restore, uint64_t 
 	if (!report)
 		report = &unwanted;
 	enum pv_status status = prepare(set, restore, features, flags, report);
-	if (status == PV_OK && report->unchanged != report->sites && !write_by_mprotect(set, report))
-		status = write_by_proc_mem(set, report);
+	if (status == PV_OK && !nothing_to_write(report) && !write_by_mprotect(set, flags, report))
+		status = write_by_proc_mem(set, flags, report);
 	if (status == PV_OK)
-		commit(set);
+		commit(set, flags);
 	return status;
 }
 
@@ -552,6 +589,26 @@ enum pv_status pv_patch(const struct pv_set *set, uint64_t declared, struct pv_r
 				features |= declared & (uint64_t)1 << i;
 	}
 	return run_linux(set, 0, features, 0, report);
+}
+
+enum pv_status pv_set_branch(const struct pv_set *set, unsigned branch, int value, struct pv_report *report)
+{
+	struct pv_report unwanted;
+	int before = set->format == PV_FORMAT ? pv_want_branch(set, branch, value) : 0;
+	enum pv_status status;
+
+	if (!report)
+		report = &unwanted;
+	if (before < 0) {
+		zero(report, sizeof *report);
+		report->op = PV_NONE;
+		report->branch = (uint16_t)branch;
+		return report->status = PV_E_TABLE;
+	}
+	status = run_linux(set, 0, 0, PV_ALLOW_NO_SITES | PV_BRANCHES_ONLY, report);
+	if (status != PV_OK && set->format == PV_FORMAT)
+		(void)pv_want_branch(set, branch, before);
+	return status;
 }
 
 enum pv_status pv_unpatch(const struct pv_set *set, struct pv_report *report)

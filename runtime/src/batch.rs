@@ -1,11 +1,12 @@
 //! A batch: choose for every op, verify every site, and only then write.
 
+use crate::branch;
 use crate::choose::{Goal, Outcome, plan_all};
 use crate::error::{Error, Status, Step};
 use crate::features::Features;
 use crate::report::{Report, Way};
 use crate::set::Set;
-use crate::table::{FORMAT, Plan};
+use crate::table::{FORMAT, Plan, Site};
 use crate::text::Text;
 use crate::verify::{classify, locate, pieces, verify};
 
@@ -35,6 +36,21 @@ pub unsafe fn apply(set: &Set, features: Features, options: Options, text: &mut 
     unsafe { through_port(set, Goal::Patch(features), options, text) }
 }
 
+/// Brings the values that [`Branch::want`](crate::Branch::want) asked for to the sites of static branches. The sites of ops
+/// stay as they are.
+///
+/// # Errors
+///
+/// As [`apply`].
+///
+/// # Safety
+///
+/// As [`apply`].
+pub unsafe fn apply_branches(set: &Set, options: Options, text: &mut impl Text) -> Result<Report, Error> {
+    // SAFETY: (66) the caller's promise.
+    unsafe { through_port(set, Goal::Branches, options, text) }
+}
+
 /// Puts back what the compiler left in every site.
 ///
 /// # Errors
@@ -54,12 +70,12 @@ unsafe fn through_port(set: &Set, goal: Goal, options: Options, text: &mut impl 
     let mut report = unsafe { prepare(set, goal, options, |address, len| text.admit(address, len)) }?;
     if report.bytes > 0 {
         // SAFETY: (24) prepared above.
-        unsafe { write_all(set, |address, bytes| text.write(address, bytes)) };
+        unsafe { write_all(set, goal, |address, bytes| text.write(address, bytes)) };
         text.finish();
         report.way = Way::Port;
     }
     // SAFETY: (25) the batch was written.
-    unsafe { remember(set) };
+    unsafe { remember(set, goal) };
     Ok(report)
 }
 
@@ -78,12 +94,22 @@ pub(crate) unsafe fn prepare(
     if set.table().format != FORMAT || u32::from(set.table().mode) != usize::BITS {
         return Err(Error::new(Status::Format));
     }
-    if set.sites().is_empty() && !options.allow_empty {
+    if set.sites().is_empty() && set.branch_sites().is_empty() && !options.allow_empty {
         return Err(Error::new(Status::NoSites));
+    }
+    let mut report = Report { sites: sites(set, goal).len(), ..Report::default() };
+    let restore = matches!(goal, Goal::Unpatch);
+    // SAFETY: (67) the caller's promise.
+    unsafe {
+        branch::prepare(set, restore, &mut report, |address, len| {
+            admit(address, len).map_err(|errno| Error::refused(Step::Admit, errno, address))
+        })
+    }?;
+    if matches!(goal, Goal::Branches) {
+        return Ok(report);
     }
     // SAFETY: (26) the caller's promise, as for `verify`.
     unsafe { plan_all(set, goal) };
-    let mut report = Report { sites: set.sites().len(), ..Report::default() };
     for site in set.sites() {
         // SAFETY: (27) plans were filled above.
         let verified = unsafe { verify(set, site) }?;
@@ -111,13 +137,20 @@ pub(crate) unsafe fn prepare(
     Ok(report)
 }
 
+/// The records of ops that a batch is about.
+pub(crate) fn sites(set: &Set, goal: Goal) -> &[Site] {
+    if matches!(goal, Goal::Branches) { &[] } else { set.sites() }
+}
+
 /// Hands every write of a prepared batch to `write`.
 ///
 /// # Safety
 ///
 /// As [`prepare`], which has just succeeded for this set.
-pub(crate) unsafe fn write_all(set: &Set, mut write: impl FnMut(usize, &[u8])) {
-    for site in set.sites() {
+pub(crate) unsafe fn write_all(set: &Set, goal: Goal, mut write: impl FnMut(usize, &[u8])) {
+    // SAFETY: (68) the caller's promise.
+    unsafe { branch::write_all(set, &mut write) };
+    for site in sites(set, goal) {
         // SAFETY: (28) the caller's promise. Neither step fails: `prepare` did both for every site.
         if let Ok((class, plan)) = unsafe { classify(set, site) }
             && let Ok((piece, stub)) = pieces(plan, locate(&class, site))
@@ -136,7 +169,12 @@ pub(crate) unsafe fn write_all(set: &Set, mut write: impl FnMut(usize, &[u8])) {
 /// # Safety
 ///
 /// As [`prepare`].
-pub(crate) unsafe fn remember(set: &Set) {
+pub(crate) unsafe fn remember(set: &Set, goal: Goal) {
+    // SAFETY: (69) the caller's promise.
+    unsafe { branch::remember(set) };
+    if matches!(goal, Goal::Branches) {
+        return;
+    }
     for (id, op) in set.ops().iter().enumerate() {
         // SAFETY: (29) the caller's promise.
         let plans: &[Plan] = unsafe { set.plans(op) };

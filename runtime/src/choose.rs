@@ -14,6 +14,8 @@ pub(crate) enum Goal {
     Patch(Features),
     /// The form that the compiler left.
     Unpatch,
+    /// The values of static branches; the sites of ops stay as they are.
+    Branches,
 }
 
 /// What a plan makes of its sites; kept in the high nibble of its action.

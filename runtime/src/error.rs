@@ -116,6 +116,8 @@ pub struct Error {
     pub step: Step,
     /// The op of the site or row, or [`NONE`](crate::table::NONE).
     pub op: u16,
+    /// The static branch of the site, or [`NONE`](crate::table::NONE).
+    pub branch: u16,
     /// Linux error number of that step; 0 if there is none.
     pub errno: i32,
     /// Address of the site, or of the page; 0 if there is none.
@@ -132,6 +134,7 @@ impl Error {
             status,
             step: Step::None,
             op: crate::table::NONE,
+            branch: crate::table::NONE,
             errno: 0,
             address: 0,
             found: Bytes::NONE,
@@ -141,6 +144,12 @@ impl Error {
 
     pub(crate) const fn at(mut self, op: u16, address: usize) -> Self {
         self.op = op;
+        self.address = address;
+        self
+    }
+
+    pub(crate) const fn at_branch(mut self, branch: u16, address: usize) -> Self {
+        self.branch = branch;
         self.address = address;
         self
     }
@@ -155,6 +164,11 @@ impl Error {
     /// The op's name in `set`, for messages.
     pub fn op_name<'a>(&self, set: &'a Set) -> &'a str {
         set.op_name(self.op)
+    }
+
+    /// The static branch's name in `set`, for messages.
+    pub fn branch_name<'a>(&self, set: &'a Set) -> &'a str {
+        set.branch_name(self.branch)
     }
 }
 
@@ -185,6 +199,9 @@ impl fmt::Display for Error {
         }
         if self.op != crate::table::NONE {
             write!(out, ", op {}", self.op)?;
+        }
+        if self.branch != crate::table::NONE {
+            write!(out, ", branch {}", self.branch)?;
         }
         if self.address != 0 {
             write!(out, ", at {:#x}", self.address)?;

@@ -27,6 +27,7 @@
 //! | `choose` | what each class of sites becomes |
 //! | `form` | the bytes of every form of a site |
 //! | `verify` | old bytes against known forms |
+//! | `branch` | static branches |
 //! | `batch` | the order: choose, verify, write, remember |
 //! | `slot` | the typed slots of an ops structure |
 //! | `text` | the port that writes |
@@ -41,6 +42,7 @@ compile_error!("pvc-runtime patches x86 code");
 extern crate std;
 
 mod batch;
+mod branch;
 mod choose;
 mod error;
 mod features;
@@ -57,7 +59,8 @@ pub mod user;
 pub mod vector;
 mod verify;
 
-pub use batch::{Options, apply, restore};
+pub use batch::{Options, apply, apply_branches, restore};
+pub use branch::Branch;
 pub use error::{Bytes, Error, Status, Step};
 pub use features::Features;
 pub use report::{Report, Way};

@@ -34,6 +34,12 @@ pub struct Report {
     pub originals: usize,
     /// Of all sites, those that already held what they should.
     pub unchanged: usize,
+    /// Site records of static branches.
+    pub branch_sites: usize,
+    /// Of these, sites that now jump; the others hold NOPs.
+    pub jumps: usize,
+    /// Of these, sites that already held what they should.
+    pub branches_unchanged: usize,
     /// Bytes written to text.
     pub bytes: usize,
     /// Stretches of pages that were opened for writing.
@@ -48,6 +54,10 @@ impl fmt::Display for Report {
             out,
             "{} sites: {} rows, {} NOPs, {} direct calls, {} as before; {} unchanged, {} bytes written",
             self.sites, self.rows, self.nops, self.calls, self.originals, self.unchanged, self.bytes
-        )
+        )?;
+        if self.branch_sites != 0 {
+            write!(out, "; {} sites of static branches: {} jump", self.branch_sites, self.jumps)?;
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! The handle on a generated table, and the slices that its pointers and counts stand for.
 
-use crate::table::{Feature, Fixup, Kind, Op, Plan, Row, Site, Table, Term};
+use crate::table::{Branch, BranchSite, BranchState, Feature, Fixup, Kind, Op, Plan, Row, Site, Table, Term};
 use core::ffi::{CStr, c_char, c_void};
 use core::slice::from_raw_parts;
 
@@ -50,6 +50,28 @@ impl Set {
         self.features().get(usize::from(bit)).map_or("", |feature| text(feature.name))
     }
 
+    /// Name of a static branch: `trace.enabled`. Empty for an index that the set does not have.
+    pub fn branch_name(&self, branch: u16) -> &str {
+        self.branches().get(usize::from(branch)).map_or("", |branch| text(branch.name))
+    }
+
+    pub(crate) fn branches(&self) -> &[Branch] {
+        slice(self.0.branches, self.0.nbranches)
+    }
+
+    pub(crate) fn branch_states(&self) -> &[BranchState] {
+        slice(self.0.branch_states, self.0.nbranches)
+    }
+
+    pub(crate) fn branch_state(&self, branch: u16) -> Option<&BranchState> {
+        self.branch_states().get(usize::from(branch))
+    }
+
+    /// The records of static branches, in the order that the linker left.
+    pub fn branch_sites(&self) -> &[BranchSite] {
+        records(self.0.branch_sites, self.0.branch_sites_end)
+    }
+
     pub(crate) fn ops(&self) -> &[Op] {
         slice(self.0.ops, self.0.nops)
     }
@@ -89,12 +111,7 @@ impl Set {
 
     /// The site records, in the order that the linker left.
     pub fn sites(&self) -> &[Site] {
-        let count = (self.0.sites_end.addr()).wrapping_sub(self.0.sites.addr()) / size_of::<Site>();
-        if self.0.sites.is_null() || count == 0 {
-            return &[];
-        }
-        // SAFETY: (10) `Set::new`: `sites` to `sites_end` is one section of records.
-        unsafe { from_raw_parts(self.0.sites, count) }
+        records(self.0.sites, self.0.sites_end)
     }
 
     /// Address of an op's slot.
@@ -136,6 +153,16 @@ impl Set {
         // SAFETY: (14) in bounds by the check above; exclusive by the caller's promise.
         unsafe { core::slice::from_raw_parts_mut(self.0.plans.add(usize::from(op.plan)), usize::from(op.nplans)) }
     }
+}
+
+/// The records of one section.
+fn records<'a, T>(first: *const T, end: *const T) -> &'a [T] {
+    let count = end.addr().wrapping_sub(first.addr()) / size_of::<T>();
+    if first.is_null() || count == 0 {
+        return &[];
+    }
+    // SAFETY: (10) `Set::new`: the two are the ends of one section of records.
+    unsafe { from_raw_parts(first, count) }
 }
 
 /// The elements that a pointer and a count of the table stand for.

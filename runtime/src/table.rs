@@ -1,12 +1,13 @@
-//! The table format of `FORMAT.md`, version 1: what generated tables and this crate agree on.
+//! The table format of `FORMAT.md`, version 2: what generated tables and this crate agree on.
 //!
 //! Every type is `repr(C)`, in native byte order and pointer width, and equal to the C struct of the same name
 //! (`struct pv_site` is [`Site`]). Generated code fills them in; programs only pass a [`Set`](crate::Set) on.
 
 use core::ffi::{c_char, c_void};
+use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// Version of the format that this crate reads: the value of [`Table::format`].
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// Longest site, in bytes.
 pub const MAX_SITE: usize = 64;
 /// "None" in the 16-bit row indices.
@@ -261,6 +262,116 @@ impl Plan {
     }
 }
 
+/// One record of a static branch: 12 bytes in section `pv_branches_NAME`, which promises no alignment.
+#[repr(C, packed)]
+#[derive(Clone, Copy, Debug)]
+pub struct BranchSite {
+    /// Address of this field + `site` = the site.
+    pub site: i32,
+    /// Address of this field + `target` = where the site's jump leads.
+    pub target: i32,
+    /// Index into [`Table::branches`].
+    pub branch: u16,
+    /// Length of the site: 5, or 2 where the target is near.
+    pub len: u8,
+    /// [`BRANCH_JUMPS_IF`], [`SITE_LIVE`].
+    pub flags: u8,
+}
+
+/// Bit in [`BranchSite::flags`]: the value for which the site jumps; it holds NOPs for the other.
+pub const BRANCH_JUMPS_IF: u8 = 1;
+
+impl BranchSite {
+    /// Address of the site. Only of a record where the linker put it.
+    pub fn address(&self) -> usize {
+        (&raw const self.site).addr().wrapping_add_signed(self.site as isize)
+    }
+
+    /// Where its jump leads. Only of a record where the linker put it.
+    pub fn target_address(&self) -> usize {
+        (&raw const self.target).addr().wrapping_add_signed(self.target as isize)
+    }
+}
+
+/// [`Branch::flags`]: may be changed while other CPUs run through its sites.
+pub const BRANCH_LIVE: u8 = 1;
+
+/// One static branch.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Branch {
+    /// Dotted name, NUL-terminated.
+    pub name: *const c_char,
+    /// Its value in the code that the compiler made: 0 or 1.
+    pub initial: u8,
+    /// `BRANCH_*`.
+    pub flags: u8,
+    /// 0.
+    pub reserved: u16,
+}
+
+/// The changing part of a static branch, one byte each. Programs go through [`Branch`](crate::Branch).
+#[repr(C)]
+#[derive(Debug)]
+pub struct BranchState {
+    /// The value that the program asks for.
+    wanted: AtomicU8,
+    /// What the running batch makes of it.
+    goal: AtomicU8,
+    /// The value that its sites have now.
+    held: AtomicU8,
+    /// Whether the running batch has to write one of its sites.
+    changed: AtomicU8,
+}
+
+impl BranchState {
+    /// Offset of the goal, for the leaf.
+    pub(crate) const GOAL: usize = core::mem::offset_of!(Self, goal);
+    /// Offset of the mark of a change, for the leaf.
+    pub(crate) const CHANGED: usize = core::mem::offset_of!(Self, changed);
+
+    /// The state of a branch with this first value.
+    pub const fn new(initial: u8) -> Self {
+        Self {
+            wanted: AtomicU8::new(initial),
+            goal: AtomicU8::new(initial),
+            held: AtomicU8::new(initial),
+            changed: AtomicU8::new(0),
+        }
+    }
+
+    pub(crate) fn want(&self, value: bool) -> bool {
+        self.wanted.swap(u8::from(value), Relaxed) != 0
+    }
+
+    /// Fixes what the batch that begins makes of it: `value`, or what is wanted now.
+    pub(crate) fn aim(&self, value: Option<u8>) {
+        self.goal.store(value.unwrap_or_else(|| self.wanted.load(Relaxed)), Relaxed);
+        self.changed.store(0, Relaxed);
+    }
+
+    pub(crate) fn goal(&self) -> u8 {
+        self.goal.load(Relaxed)
+    }
+
+    pub(crate) fn held(&self) -> u8 {
+        self.held.load(Relaxed)
+    }
+
+    pub(crate) fn changed(&self) -> bool {
+        self.changed.load(Relaxed) != 0
+    }
+
+    pub(crate) fn mark(&self) {
+        self.changed.store(1, Relaxed);
+    }
+
+    /// The batch was written.
+    pub(crate) fn reach(&self) {
+        self.held.store(self.goal(), Relaxed);
+    }
+}
+
 /// The root of the table (`struct pv_set`); [`Set`](crate::Set) is the checked handle on it.
 #[repr(C)]
 #[derive(Debug)]
@@ -289,8 +400,8 @@ pub struct Table {
     pub nplans: u16,
     /// Row that stands for "returns its argument", or [`NONE`].
     pub identity_row: u16,
-    /// 0.
-    pub reserved: u16,
+    /// Number of static branches.
+    pub nbranches: u16,
     /// Name of the set, NUL-terminated.
     pub name: *const c_char,
     /// Ops, by id.
@@ -323,6 +434,14 @@ pub struct Table {
     pub plans: *mut Plan,
     /// Writable, one per op: the call target last written into its sites, or null.
     pub applied: *mut *const c_void,
+    /// Static branches, by index.
+    pub branches: *const Branch,
+    /// First record of a static branch: `__start_pv_branches_NAME`.
+    pub branch_sites: *const BranchSite,
+    /// End of these records: `__stop_pv_branches_NAME`.
+    pub branch_sites_end: *const BranchSite,
+    /// What changes of each static branch.
+    pub branch_states: *const BranchState,
 }
 
 // SAFETY: (1) the pointers of a table are constants that name statics; sharing them between threads moves no data. The two
@@ -335,6 +454,8 @@ unsafe impl Sync for Op {}
 unsafe impl Sync for Fixup {}
 // SAFETY: (4) as (1).
 unsafe impl Sync for Feature {}
+// SAFETY: (65) as (1).
+unsafe impl Sync for Branch {}
 
 /// The address of a name for the table. It must end with a NUL: anything else does not compile.
 ///
@@ -372,7 +493,8 @@ const _: () = {
     use core::mem::{offset_of, size_of};
     assert!(size_of::<Site>() == 8 && size_of::<Kind>() == 8 && size_of::<Term>() == 16);
     assert!(size_of::<Fixup>() == 16 && size_of::<Row>() == 12 && size_of::<Op>() == 40);
-    assert!(size_of::<Feature>() == 24 && size_of::<Plan>() == 112 && size_of::<Table>() == 152);
+    assert!(size_of::<Feature>() == 24 && size_of::<Plan>() == 112 && size_of::<Table>() == 184);
     assert!(offset_of!(Plan, rel_target) == 16 && offset_of!(Plan, bytes) == 48);
+    assert!(size_of::<BranchSite>() == 12 && size_of::<Branch>() == 16 && size_of::<BranchState>() == 4);
     assert!(offset_of!(Table, name) == 24 && offset_of!(Table, sites) == 120);
 };

@@ -8,7 +8,7 @@
 mod hand;
 
 use hand::{COUNTER, OP_ANSWER, OP_ID, OP_LEAVE, OP_TICK, SET, slot};
-use pvc_runtime::{Features, Options, Report, Status, Step, Way, user};
+use pvc_runtime::{Features, Options, Report, Status, Step, Way, table, user};
 use std::sync::atomic::Ordering;
 
 const FAST: Features = Features(1);
@@ -184,7 +184,7 @@ fn patch_set(set: &pvc_runtime::Set) -> Result<Report, pvc_runtime::Error> {
 }
 
 fn format_and_empty_list() {
-    assert_eq!(patch_set(&hand::with_format(2)).unwrap_err().status, Status::Format);
+    assert_eq!(patch_set(&hand::with_format(table::FORMAT + 1)).unwrap_err().status, Status::Format);
     assert_eq!(patch_set(&hand::with_mode(32)).unwrap_err().status, Status::Format);
     let empty = hand::without_sites();
     assert_eq!(patch_set(&empty).unwrap_err().status, Status::NoSites);

@@ -12,7 +12,9 @@ use super::runs::Run;
 use super::sys::{PAGE, PROT_EXEC, PROT_READ, PROT_WRITE, SYS_MADVISE, SYS_MPROTECT};
 use crate::error::Step;
 use crate::set::Set;
-use crate::table::{ACTION_SITE, ACTION_STUB_CALL, KIND_MASK, Op, Plan, Site};
+use crate::table::{
+    ACTION_SITE, ACTION_STUB_CALL, BRANCH_JUMPS_IF, BranchSite, BranchState, KIND_MASK, Op, Plan, Site,
+};
 use core::mem::offset_of;
 
 /// What the leaf is told, and what it tells.
@@ -26,6 +28,9 @@ struct Order {
     plans: *const Plan,
     stub_len: usize,
     stub_call: usize,
+    branches: *const BranchSite,
+    branches_end: *const BranchSite,
+    states: *const BranchState,
     /// Out: 0, or the system call that failed (`STEP_*`).
     step: usize,
     /// Out: the page run that it failed on.
@@ -106,7 +111,7 @@ core::arch::global_asm!(
     // Store every site.
     "30: mov {sites}(%rbx), %r12",
     "31: cmp {sites_end}(%rbx), %r12",
-    "jae 60f",
+    "jae 80f",
     "movslq (%r12), %rdi",
     "add %r12, %rdi",                      // the anchor
     "movzwl {site_op}(%r12), %eax",
@@ -208,6 +213,39 @@ core::arch::global_asm!(
     "dec %ecx",
     "jnz 55b",
     "56: ret",
+    // Store every site of a static branch: %r12 the record, %rax its state, %rdi the site, %rdx the distance from its end.
+    "80: mov {branches}(%rbx), %r12",
+    "81: cmp {branches_end}(%rbx), %r12",
+    "jae 60f",
+    "movzwl {branch_id}(%r12), %eax",
+    "shl $2, %eax",
+    "add {states}(%rbx), %rax",
+    "cmpb $0, {branch_changed}(%rax)",
+    "je 88f",
+    "movslq (%r12), %rdi",
+    "add %r12, %rdi",
+    "movslq {branch_target}(%r12), %rdx",
+    "lea {branch_target}(%r12,%rdx), %rdx",
+    "sub %rdi, %rdx",
+    "movzbl {branch_len}(%r12), %ecx",
+    "sub %rcx, %rdx",
+    "movb {branch_goal}(%rax), %al",
+    "xorb {branch_flags}(%r12), %al",
+    "testb ${jumps_if}, %al",
+    "movl $0x00441f0f, (%rsp)",            // the 5 and the 2 bytes of a NOP
+    "movl $0x90660000, 4(%rsp)",
+    "jnz 82f",
+    "movb $0xe9, (%rsp)",                  // the jump
+    "movl %edx, 1(%rsp)",
+    "movb $0xeb, 6(%rsp)",
+    "movb %dl, 7(%rsp)",
+    "82: mov %rsp, %rsi",
+    "cmp $2, %ecx",
+    "jne 83f",
+    "add $6, %rsi",
+    "83: call 55b",                        // bytes: a blended store would read on behind them
+    "88: add ${branch_size}, %r12",
+    "jmp 81b",
     // Close the runs that were opened. On a failure before the stores that is [runs, %rbp).
     "60: test %r15d, %r15d",
     "jnz 61f",
@@ -268,6 +306,17 @@ core::arch::global_asm!(
     plans = const offset_of!(Order, plans),
     stub_len = const offset_of!(Order, stub_len),
     stub_call = const offset_of!(Order, stub_call),
+    branches = const offset_of!(Order, branches),
+    branches_end = const offset_of!(Order, branches_end),
+    states = const offset_of!(Order, states),
+    branch_id = const offset_of!(BranchSite, branch),
+    branch_target = const offset_of!(BranchSite, target),
+    branch_len = const offset_of!(BranchSite, len),
+    branch_flags = const offset_of!(BranchSite, flags),
+    branch_size = const size_of::<BranchSite>(),
+    branch_goal = const BranchState::GOAL,
+    branch_changed = const BranchState::CHANGED,
+    jumps_if = const BRANCH_JUMPS_IF,
     step = const offset_of!(Order, step),
     address = const offset_of!(Order, address),
     site_op = const offset_of!(Site, op),
@@ -300,6 +349,8 @@ core::arch::global_asm!(
     options(att_syntax)
 );
 
+// The leaf multiplies by the size of a state with a shift.
+const _: () = assert!(size_of::<BranchState>() == 4 && offset_of!(BranchSite, site) == 0);
 // The leaf reads kind and length of a plan as one 16-bit word, and runs as pairs.
 const _: () = assert!(offset_of!(Plan, kind) == 0 && offset_of!(Plan, len) == 1);
 const _: () = assert!(offset_of!(Run, start) == 0 && offset_of!(Run, end) == 8 && size_of::<Run>() == 16);
@@ -316,7 +367,7 @@ pub(crate) fn pages() -> (usize, usize) {
     ((leaf as *const u8).addr(), (&raw const LEAF_END).addr())
 }
 
-/// Opens the runs, stores every site as planned, closes the runs.
+/// Opens the runs, stores each of `sites` as planned and every static branch of the set, closes the runs.
 ///
 /// An error of step [`Step::Writable`] or [`Step::Populate`] means that nothing was stored and the text is as it was.
 ///
@@ -324,10 +375,11 @@ pub(crate) fn pages() -> (usize, usize) {
 ///
 /// A batch was prepared for this set; the runs cover every site that changes, consist of pages that were readable and
 /// executable, and leave out [`pages`]. Signals are blocked.
-pub(crate) unsafe fn store(set: &Set, runs: &[Run]) -> Result<(), (Step, i32, usize)> {
+pub(crate) unsafe fn store(set: &Set, sites: &[Site], runs: &[Run]) -> Result<(), (Step, i32, usize)> {
     let table = set.table();
     let runs = runs.as_ptr_range();
-    let sites = set.sites().as_ptr_range();
+    let sites = sites.as_ptr_range();
+    let branches = set.branch_sites().as_ptr_range();
     let mut order = Order {
         runs: runs.start,
         runs_end: runs.end,
@@ -337,6 +389,9 @@ pub(crate) unsafe fn store(set: &Set, runs: &[Run]) -> Result<(), (Step, i32, us
         plans: table.plans,
         stub_len: usize::from(table.stub_len),
         stub_call: usize::from(table.stub_call),
+        branches: branches.start,
+        branches_end: branches.end,
+        states: table.branch_states,
         step: 0,
         address: 0,
     };

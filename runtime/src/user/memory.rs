@@ -5,6 +5,7 @@
 use super::runs::Run;
 use super::sys::{File, PAGE, PROT_READ, PROT_WRITE, Pages};
 use crate::batch::write_all;
+use crate::choose::Goal;
 use crate::error::{Error, Step};
 use crate::set::Set;
 
@@ -15,7 +16,7 @@ use crate::set::Set;
 /// # Safety
 ///
 /// A batch was prepared for this set, and the runs cover every site that changes.
-pub(crate) unsafe fn store(set: &Set, runs: &[Run]) -> Result<(), Error> {
+pub(crate) unsafe fn store(set: &Set, goal: Goal, runs: &[Run]) -> Result<(), Error> {
     let open = |errno| Error::refused(Step::OpenMemory, errno, 0);
     let file = File::open(c"/proc/self/mem", true).map_err(open)?;
     probe(&file)?;
@@ -47,7 +48,7 @@ pub(crate) unsafe fn store(set: &Set, runs: &[Run]) -> Result<(), Error> {
         }
     };
     // SAFETY: (43) prepared, says the caller.
-    unsafe { write_all(set, change) };
+    unsafe { write_all(set, goal, change) };
     for (done, (run, copy)) in copies(&new).enumerate() {
         // SAFETY: (44) the copy has the run's length.
         let bytes = unsafe { core::slice::from_raw_parts(copy, run.len()) };

@@ -14,7 +14,8 @@ mod memory;
 mod runs;
 mod sys;
 
-use crate::batch::{Options, prepare, remember};
+use crate::batch::{Options, prepare, remember, sites};
+use crate::branch::Branch;
 use crate::choose::Goal;
 use crate::error::{Error, Step};
 use crate::features::Features;
@@ -64,6 +65,46 @@ pub unsafe fn patch_as(set: &Set, features: Features, options: Options) -> Resul
     unsafe { run(set, Goal::Patch(features), options) }
 }
 
+/// Gives a static branch a value, and all of its sites. The sites of ops stay as they are.
+///
+/// # Errors
+///
+/// As [`patch`]; the branch then keeps its value.
+///
+/// # Safety
+///
+/// As [`patch`].
+///
+/// ```no_run
+/// # fn trace(enabled: pvc_runtime::Branch) {
+/// // SAFETY: this process has one thread.
+/// if let Err(error) = unsafe { pvc_runtime::user::set_branch(enabled, true) } {
+///     eprintln!("{} stays {}: {error}", enabled.name(), enabled.value());
+/// }
+/// # }
+/// ```
+pub unsafe fn set_branch(branch: Branch, value: bool) -> Result<Report, Error> {
+    let before = branch.want(value);
+    // SAFETY: (70) the caller's promise.
+    unsafe { run(branch.set(), Goal::Branches, Options { allow_empty: true }) }.inspect_err(|_| {
+        branch.want(before);
+    })
+}
+
+/// Brings the values that [`Branch::want`] asked for to the sites of static branches: many branches in one batch.
+///
+/// # Errors
+///
+/// As [`patch`].
+///
+/// # Safety
+///
+/// As [`patch`].
+pub unsafe fn patch_branches(set: &Set) -> Result<Report, Error> {
+    // SAFETY: (71) the caller's promise.
+    unsafe { run(set, Goal::Branches, Options { allow_empty: true }) }
+}
+
 /// Puts back what the compiler left in every site: all calls go through the ops structure again.
 ///
 /// # Errors
@@ -88,22 +129,22 @@ unsafe fn run(set: &Set, goal: Goal, options: Options) -> Result<Report, Error> 
     let mut report = unsafe { prepare(set, goal, options, note) }?;
     if report.bytes > 0 {
         // SAFETY: (54) prepared above.
-        report.way = unsafe { write(set, &mut runs) }?;
+        report.way = unsafe { write(set, goal, &mut runs) }?;
         report.runs = runs.as_slice().len();
     }
     // SAFETY: (55) the batch was written.
-    unsafe { remember(set) };
+    unsafe { remember(set, goal) };
     Ok(report)
 }
 
 /// Writes a prepared batch, by the first way that works.
-unsafe fn write(set: &Set, runs: &mut Runs) -> Result<Way, Error> {
+unsafe fn write(set: &Set, goal: Goal, runs: &mut Runs) -> Result<Way, Error> {
     // A handler could have sites in it, and lies in text that is not executable for a moment.
     let _blocked = SignalsBlocked::new();
     let (start, end) = leaf::pages();
     if may_make_written_pages_executable() && runs.exclude(start, end) {
         // SAFETY: (56) prepared; the runs cover all that changes, and not the leaf.
-        match unsafe { leaf::store(set, runs.as_slice()) } {
+        match unsafe { leaf::store(set, sites(set, goal), runs.as_slice()) } {
             Ok(()) => return Ok(Way::Protect),
             Err((step @ Step::Executable, errno, address)) => {
                 return Err(Error::refused(step, errno, address));
@@ -112,12 +153,12 @@ unsafe fn write(set: &Set, runs: &mut Runs) -> Result<Way, Error> {
             Err((step, errno, address)) => {
                 let first = Error::refused(step, errno, address);
                 // SAFETY: (57) as (56).
-                return unsafe { memory::store(set, runs.as_slice()) }.map(|()| Way::ProcMem).map_err(|_| first);
+                return unsafe { memory::store(set, goal, runs.as_slice()) }.map(|()| Way::ProcMem).map_err(|_| first);
             }
         }
     }
     // SAFETY: (58) as (56).
-    unsafe { memory::store(set, runs.as_slice()) }.map(|()| Way::ProcMem)
+    unsafe { memory::store(set, goal, runs.as_slice()) }.map(|()| Way::ProcMem)
 }
 
 /// Tries on a scratch page what would be fatal to find out on text: whether a page that was written becomes executable.

@@ -268,7 +268,7 @@ const fn set_table() -> Table {
         nfeatures: 1,
         nplans: 8,
         identity_row: 3,
-        reserved: 0,
+        nbranches: 0,
         name: c"hand".as_ptr() as *const c_char,
         ops: (&raw const OPS_TABLE).cast(),
         rows: (&raw const ROWS).cast(),
@@ -285,6 +285,10 @@ const fn set_table() -> Table {
         sites_end: &raw const SITES_END,
         plans: PLANS.get().cast(),
         applied: APPLIED.get().cast(),
+        branches: core::ptr::null(),
+        branch_sites: core::ptr::null(),
+        branch_sites_end: core::ptr::null(),
+        branch_states: core::ptr::null(),
     }
 }
 

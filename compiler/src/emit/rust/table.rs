@@ -291,7 +291,7 @@ pub(super) fn root(cx: &Context<'_>) -> String {
     let _ = write!(
         text,
         "format: FORMAT, mode: 64, stub_len: {}, stub_call: {}, nkinds: {nkinds}, nops: {}, nrows: {}, nterms: {}, \
-         nfixups: {}, nfeatures: {}, nplans: {}, identity_row: {identity}, reserved: 0,",
+         nfixups: {}, nfeatures: {}, nplans: {}, identity_row: {identity}, nbranches: 0,",
         layout.stub.bytes.len(),
         layout.stub.call,
         layout.ops.len(),
