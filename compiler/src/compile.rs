@@ -1,7 +1,7 @@
 //! The story: from the text of a `.pv` file to a checked patch set.
 
 use crate::check::{self, Checked};
-use crate::diagnostics::Diagnostics;
+use crate::diagnostics::{Diagnostics, Levels};
 use crate::source::{Loader, SourceMap};
 use crate::{assemble, resolve, syntax};
 
@@ -35,6 +35,12 @@ pub struct Compilation {
 /// ```
 #[must_use]
 pub fn compile(path: &str, loader: &dyn Loader) -> Compilation {
+    compile_with(path, loader, &Levels::default())
+}
+
+/// As [`compile`], with other levels for the warnings: one that is denied is an error, and nothing is made then.
+#[must_use]
+pub fn compile_with(path: &str, loader: &dyn Loader, levels: &Levels) -> Compilation {
     let mut sources = SourceMap::default();
     let mut diagnostics = Diagnostics::default();
     let ast = syntax::parse(path, loader, &mut sources, &mut diagnostics);
@@ -43,6 +49,7 @@ pub fn compile(path: &str, loader: &dyn Loader) -> Compilation {
         check::check(assembled, &sources, &mut diagnostics)
     });
     resolve::apply_allows(&ast, &mut diagnostics);
+    diagnostics.apply(levels);
     diagnostics.sort();
     let checked = checked.filter(|_| !diagnostics.has_errors());
     Compilation { sources, diagnostics, checked }

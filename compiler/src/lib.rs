@@ -19,4 +19,4 @@ mod suggest;
 pub mod syntax;
 
 pub use builder::{BuildError, Builder, Built};
-pub use compile::{Compilation, compile};
+pub use compile::{Compilation, compile, compile_with};

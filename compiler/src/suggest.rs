@@ -1,19 +1,60 @@
 //! Which known name was probably meant.
 
+use crate::diagnostics::Diagnostic;
+use crate::source::Span;
+
+/// A known name that is near to an unknown one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Near<'a> {
+    /// The known name.
+    pub(crate) name: &'a str,
+    /// Whether there is no doubt: a small slip in a long name, and no other known name is as near.
+    pub(crate) sure: bool,
+}
+
+impl<'a> Near<'a> {
+    /// The known name that another language's name stands for.
+    pub(crate) fn sure(name: &'a str) -> Self {
+        Self { name, sure: true }
+    }
+
+    /// A known name that may be what another language's name stands for.
+    pub(crate) fn guess(name: &'a str) -> Self {
+        Self { name, sure: false }
+    }
+
+    /// Adds to `found` the question whether this was meant, and the change of `span` to it.
+    pub(crate) fn offer(self, found: Diagnostic, span: Span) -> Diagnostic {
+        let name = self.name;
+        let found = found.label(format!("did you mean `{name}`?"));
+        let title = format!("write `{name}`");
+        if self.sure { found.fix(title, span, name) } else { found.guess(title, span, name) }
+    }
+}
+
 /// The candidate nearest to `wanted`, if one is near enough to be worth a suggestion.
-pub(crate) fn nearest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<Near<'a>> {
     // A name of a hundred letters is no typing error, and the distance is quadratic.
     if wanted.is_empty() || wanted.len() > 64 {
         return None;
     }
     let limit = wanted.len().div_ceil(3);
-    candidates
+    let mut near: Vec<(usize, &str)> = candidates
         .into_iter()
         .filter(|candidate| candidate.len().abs_diff(wanted.len()) <= limit)
         .map(|candidate| (distance(wanted, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
-        .min_by(|(a, _), (b, _)| a.cmp(b))
-        .map(|(_, candidate)| candidate)
+        .collect();
+    near.sort();
+    let (distance, name) = *near.first()?;
+    let alone = near.iter().all(|(other, candidate)| *other > distance || *candidate == name);
+    // One slip in four letters or more; names of CPU features and registers differ in a digit often.
+    let slip = distance * 4 <= wanted.len() && digits(wanted) == digits(name);
+    Some(Near { name, sure: alone && slip })
+}
+
+fn digits(name: &str) -> String {
+    name.chars().filter(char::is_ascii_digit).collect()
 }
 
 /// How many letters are changed, added, dropped or swapped with their neighbour between two names (optimal string
@@ -43,12 +84,16 @@ mod tests {
 
     #[test]
     fn finds_what_was_meant() {
-        let known = ["clobbers", "preserves", "site", "serialize"];
-        assert_eq!(nearest("clobers", known), Some("clobbers"));
-        assert_eq!(nearest("serialise", known), Some("serialize"));
-        assert_eq!(nearest("stie", known), Some("site"));
-        assert_eq!(nearest("SITE", known), Some("site"));
-        assert_eq!(nearest("banana", known), None);
-        assert_eq!(nearest("", known), None);
+        let known = ["clobbers", "preserves", "site", "serialize", "sse4_1", "sse4_2", "avx512bw"];
+        let near = |wanted| nearest(wanted, known).map(|near| (near.name, near.sure));
+        assert_eq!(near("clobers"), Some(("clobbers", true)));
+        assert_eq!(near("serialise"), Some(("serialize", true)));
+        assert_eq!(near("stie"), Some(("site", true)));
+        assert_eq!(near("SITE"), Some(("site", true)));
+        assert_eq!(near("sit"), Some(("site", false)), "too short to be sure");
+        assert_eq!(near("sse4_3"), Some(("sse4_1", false)), "two are as near");
+        assert_eq!(near("avx51bw"), Some(("avx512bw", false)), "a digit is missing");
+        assert_eq!(near("banana"), None);
+        assert_eq!(near(""), None);
     }
 }

@@ -1,11 +1,12 @@
 //! What the compiler says about good and bad `.pv` files.
 //!
 //! Each file of `bad/` is compiled, and its findings must be those of the `.stderr` file beside it; `BLESS=1` writes
-//! these files anew. A file of `good/` compiles with none. The examples of the language reference are compiled too: a
-//! fence ```` ```pv compile ```` without an error, a fence ```` ```pv error PVnnnn ```` with that one code.
+//! these files anew. A file of `good/` compiles with none. The examples of the language reference and of the explain
+//! pages are compiled too: a fence ```` ```pv compile ```` without a finding, a fence ```` ```pv error PVnnnn ```` with
+//! that one code.
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use pvc::diagnostics::{Color, Diagnostic, Severity, render};
+use pvc::diagnostics::{CODES, CodeInfo, Color, Diagnostic, Severity, render};
 use pvc::source::MemoryLoader;
 use pvc::{Compilation, compile};
 use std::collections::BTreeSet;
@@ -29,6 +30,10 @@ fn main() -> std::process::ExitCode {
     assert!(examples.len() >= 20, "the reference has an example for each construct");
     for example in examples {
         trials.push(Trial::test(format!("language/{}", example.line), move || example.check()));
+    }
+    trials.push(Trial::test("explain/all", move || every_page_is_of_a_code(&root.join("../compiler/explain"))));
+    for info in CODES {
+        trials.push(Trial::test(format!("explain/{}", info.code), move || page(info)));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -130,39 +135,75 @@ fn check_fix(compilation: &Compilation, found: &Diagnostic, root: &str, files: &
     Ok(())
 }
 
-/// A fenced example of the reference.
+/// Each page in the folder is that of a code. (That each code has a page is seen when the compiler is built.)
+fn every_page_is_of_a_code(folder: &Path) -> Result<(), Failed> {
+    let entries = std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+    let mut found: Vec<String> = entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    found.sort();
+    let codes: Vec<String> = CODES.iter().map(|info| format!("{}.md", info.code)).collect();
+    if found == codes { Ok(()) } else { Err(format!("codes: {codes:?}\npages: {found:?}").into()) }
+}
+
+/// A page has the title of its code, says what there is to say, and shows both sides.
+fn page(info: &CodeInfo) -> Result<(), Failed> {
+    let title = format!("# {}: {}\n", info.code, info.title);
+    if !info.page.starts_with(&title) {
+        return Err(format!("the page begins with {title:?}").into());
+    }
+    let headings = ["Why it matters", "How to fix it", "An example that fails", "The same, mended"];
+    let found: Vec<&str> = info.page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    if found != headings {
+        return Err(format!("the headings are {found:?}, not {headings:?}").into());
+    }
+    let examples = examples(info.page);
+    match &examples[..] {
+        [fails, passes] if fails.error == Some(info.code.to_string()) && passes.error.is_none() => {
+            fails.check().and_then(|()| passes.check())
+        }
+        _ => Err(format!("a page has an example that gives {} and one that compiles", info.code).into()),
+    }
+}
+
+/// A fenced example.
 struct Example {
     /// The line of its fence.
     line: usize,
     /// The code that it must give; `None`: it compiles.
     error: Option<String>,
-    text: String,
+    /// The file, unless it is to be missing.
+    file: Option<Vec<u8>>,
 }
 
-/// The fences of the reference that begin with ```` ```pv ````.
-fn examples(reference: &str) -> Vec<Example> {
+/// The fences of a Markdown text that begin with ```` ```pv ````. What fences cannot hold is said behind the code:
+/// `latin1`, the file is in that encoding; `absent`, there is no such file.
+fn examples(markdown: &str) -> Vec<Example> {
     let mut examples = Vec::new();
-    let mut lines = reference.lines().enumerate();
+    let mut lines = markdown.lines().enumerate();
     while let Some((at, line)) = lines.next() {
         let Some(tag) = line.strip_prefix("```pv") else { continue };
-        let error = match tag.trim().split_once(' ') {
-            None if tag.trim() == "compile" => None,
-            Some(("error", code)) => Some(code.to_owned()),
-            _ => panic!("line {} of the reference: `pv{tag}` is no kind of example", at + 1),
+        let body: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+        let text = body.join("\n") + "\n";
+        let (error, file) = match tag.split_whitespace().collect::<Vec<_>>()[..] {
+            ["compile"] => (None, Some(text.into_bytes())),
+            ["error", code] => (Some(code.to_owned()), Some(text.into_bytes())),
+            ["error", code, "latin1"] => {
+                let bytes = text.chars().map(|c| u8::try_from(u32::from(c)).expect("a character of Latin-1"));
+                (Some(code.to_owned()), Some(bytes.collect()))
+            }
+            ["error", code, "absent"] => (Some(code.to_owned()), None),
+            _ => panic!("line {}: `pv{tag}` is no kind of example", at + 1),
         };
-        let text =
-            lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect::<Vec<_>>().join("\n");
-        examples.push(Example { line: at + 1, error, text: text + "\n" });
+        examples.push(Example { line: at + 1, error, file });
     }
     examples
 }
 
 impl Example {
     fn check(&self) -> Result<(), Failed> {
-        let files = MemoryLoader::from_iter([
-            ("example.pv", self.text.as_str()),
-            ("common.pv", "/// Set under Xen.\nfeature xenpv\n"),
-        ]);
+        let mut files = MemoryLoader::from_iter([("common.pv", "/// Set under Xen.\nfeature xenpv\n")]);
+        if let Some(file) = &self.file {
+            files.insert("example.pv", file.clone());
+        }
         let compilation = compile("example.pv", &files);
         let shown = render(&compilation.diagnostics, &compilation.sources, Color::Never);
         let codes: BTreeSet<String> =

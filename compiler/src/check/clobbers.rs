@@ -134,7 +134,8 @@ fn undeclared(row: &RowCheck<'_>, changed: &Changed, diagnostics: &mut Diagnosti
 
 fn broken_promises(row: &RowCheck<'_>, changed: &Changed, diagnostics: &mut Diagnostics) {
     let op = row.context.op;
-    if op.preserves.flags && changed.flags != 0 {
+    // Where the op both promises and clobbers them, that is the finding.
+    if op.preserves.flags && changed.flags != 0 && !row.context.contract.clobbers.flags() {
         let flags = flag_names(changed.flags);
         diagnostics.push(
             Diagnostic::new(

@@ -1,9 +1,10 @@
 //! `pvc compile` and `pvc check`.
 
+use super::report::{ReportArgs, Reporter};
 use super::{Exit, trouble};
 use clap::Args;
 use pvc::check::Checked;
-use pvc::diagnostics::{Color, render};
+use pvc::diagnostics::{Color, Levels};
 use pvc::emit::{Kind, depfile};
 use pvc::output::{Outcome, OutputFile, is_current, write_all};
 use pvc::source::{DiskLoader, SourceMap};
@@ -31,6 +32,8 @@ pub(super) struct CompileArgs {
     /// Do not list the files
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 #[derive(Args)]
@@ -38,6 +41,8 @@ pub(super) struct CheckArgs {
     /// The patch sets (.pv)
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    report: ReportArgs,
 }
 
 /// One `--emit` item.
@@ -52,6 +57,12 @@ enum What {
     Kind(Kind),
     C,
     Depfile,
+}
+
+impl Emit {
+    fn is_standard_output(&self) -> bool {
+        self.to.as_deref() == Some(Path::new("-"))
+    }
 }
 
 impl FromStr for Emit {
@@ -79,19 +90,20 @@ impl FromStr for Emit {
 }
 
 pub(super) fn check(args: &CheckArgs, color: Color) -> Exit {
+    let mut reporter = Reporter::new(&args.report, color, false);
     let mut exit = Exit::Ok;
     for file in &args.files {
-        match checked(file, color) {
-            Ok(_) => {}
-            Err(Exit::Trouble) => return Exit::Trouble,
-            Err(other) => exit = other,
-        }
+        exit = exit.max(checked(file, args.report.levels(), &mut reporter).err().unwrap_or(Exit::Ok));
     }
+    reporter.finish();
     exit
 }
 
 pub(super) fn compile(args: &CompileArgs, color: Color) -> Exit {
-    let (checked, sources) = match checked(&args.file, color) {
+    let mut reporter = Reporter::new(&args.report, color, args.emit.iter().any(Emit::is_standard_output));
+    let compiled = checked(&args.file, args.report.levels(), &mut reporter);
+    reporter.finish();
+    let (checked, sources) = match compiled {
         Ok(compiled) => compiled,
         Err(exit) => return exit,
     };
@@ -116,7 +128,7 @@ pub(super) fn compile(args: &CompileArgs, color: Color) -> Exit {
     }
     match write_all(&files) {
         Ok(outcomes) => {
-            if !args.quiet {
+            if !args.quiet && !args.report.for_machine() {
                 list(&files, &outcomes);
             }
             Exit::Ok
@@ -126,33 +138,35 @@ pub(super) fn compile(args: &CompileArgs, color: Color) -> Exit {
 }
 
 /// Compiles and shows the findings.
-fn checked(file: &Path, color: Color) -> Result<(Checked, SourceMap), Exit> {
-    // Only the root is opened here: a file that does not exist is a usage error, not a finding about a patch set.
-    if let Err(error) = std::fs::File::open(file).and_then(|opened| opened.metadata()).and_then(|facts| {
-        if facts.is_dir() { Err(std::io::Error::from(std::io::ErrorKind::IsADirectory)) } else { Ok(()) }
-    }) {
-        return Err(trouble(&format!("cannot read {}: {error}", file.display())));
-    }
-    let Some(path) = file.to_str() else {
-        return Err(trouble(&format!("the path {} is not UTF-8", file.display())));
+fn checked(file: &Path, levels: &Levels, reporter: &mut Reporter) -> Result<(Checked, SourceMap), Exit> {
+    let path = match readable(file) {
+        Ok(path) => path,
+        Err(message) => {
+            reporter.trouble(&message);
+            return Err(Exit::Trouble);
+        }
     };
-    let compilation = pvc::compile(path, &DiskLoader);
-    let text = render(&compilation.diagnostics, &compilation.sources, color);
-    // Nothing can be said if standard error is closed; the exit status still tells.
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    let compilation = pvc::compile_with(path, &DiskLoader, levels);
+    reporter.show(path, &compilation);
     match compilation.checked {
         Some(checked) => Ok((checked, compilation.sources)),
-        None => {
-            let errors = compilation.diagnostics.errors();
-            eprintln!("error: {}: {errors} error{}", file.display(), if errors == 1 { "" } else { "s" });
-            Err(Exit::Findings)
-        }
+        None => Err(Exit::Findings),
     }
+}
+
+/// The path of a root file. One that does not exist is a usage error, not a finding about a patch set.
+fn readable(file: &Path) -> Result<&str, String> {
+    let failed = |error: std::io::Error| format!("cannot read {}: {error}", file.display());
+    let facts = std::fs::File::open(file).and_then(|opened| opened.metadata()).map_err(failed)?;
+    if facts.is_dir() {
+        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
+    }
+    file.to_str().ok_or_else(|| format!("the path {} is not UTF-8", file.display()))
 }
 
 /// The text that was asked for on standard output, if one was.
 fn standard_output(args: &CompileArgs, checked: &Checked, sources: &SourceMap) -> Option<String> {
-    let emit = args.emit.iter().find(|emit| emit.to.as_deref() == Some(Path::new("-")))?;
+    let emit = args.emit.iter().find(|emit| emit.is_standard_output())?;
     Some(match emit.what {
         What::Kind(kind) => kind.render(checked, sources),
         What::C => unreachable!("`c` takes no path"),

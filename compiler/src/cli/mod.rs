@@ -2,6 +2,8 @@
 
 mod asm;
 mod compile;
+mod explain;
+mod report;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use pvc::diagnostics::Color;
@@ -20,7 +22,7 @@ use std::process::ExitCode;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Colour the messages.
+    /// Colour the messages: auto, always or never; auto does so on a terminal unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: ColorChoice,
 }
@@ -31,6 +33,8 @@ enum Command {
     Compile(compile::CompileArgs),
     /// Check a patch set and write nothing
     Check(compile::CheckArgs),
+    /// Tell what a code means, why it matters, and how to mend what it is about
+    Explain(explain::ExplainArgs),
     /// Assemble text, as GNU as would, and print the bytes
     Asm(asm::AsmArgs),
     /// Disassemble bytes to text that assembles to them again
@@ -45,7 +49,8 @@ enum ColorChoice {
     Never,
 }
 
-/// How a command ended.
+/// How a command ended; the worse, the later.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Exit {
     Ok,
     Findings,
@@ -65,6 +70,7 @@ pub(crate) fn run() -> ExitCode {
     let exit = match cli.command {
         Command::Compile(args) => compile::compile(&args, color),
         Command::Check(args) => compile::check(&args, color),
+        Command::Explain(args) => explain::explain(&args),
         Command::Asm(args) => asm::asm(&args, color),
         Command::Dis(args) => asm::dis(&args),
     };

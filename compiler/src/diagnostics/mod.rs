@@ -1,10 +1,18 @@
 //! Findings: what they are, how they are collected beside the phases, and how they are shown.
 
 mod codes;
-mod render;
+mod human;
+mod json;
+mod levels;
+mod sarif;
+mod short;
 
 pub use codes::{CODES, Code, CodeInfo};
-pub use render::{Color, render};
+pub use human::{Color, render};
+pub use json::{json, json_message};
+pub use levels::{Level, Levels, UnknownCode};
+pub use sarif::Sarif;
+pub use short::short;
 
 use crate::source::Span;
 
@@ -35,6 +43,17 @@ pub struct Fix {
     pub span: Span,
     /// The new text.
     pub text: String,
+    /// Whether a machine may apply it unasked.
+    pub applicability: Applicability,
+}
+
+/// How sure a fix is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Applicability {
+    /// What it leads to is right by itself, whatever the author had in mind: `pvc check --fix` applies it.
+    Safe,
+    /// A good guess that the author has to look at: `pvc check --fix --unsafe-fixes` applies it.
+    Maybe,
 }
 
 /// One finding.
@@ -102,10 +121,19 @@ impl Diagnostic {
         self
     }
 
-    /// Sets the machine fix.
+    /// Sets the machine fix, one that is [`Applicability::Safe`].
     #[must_use]
     pub fn fix(mut self, title: impl Into<String>, span: Span, text: impl Into<String>) -> Self {
-        self.fix = Some(Fix { title: title.into(), span, text: text.into() });
+        let applicability = Applicability::Safe;
+        self.fix = Some(Fix { title: title.into(), span, text: text.into(), applicability });
+        self
+    }
+
+    /// Sets a machine fix that is a guess: [`Applicability::Maybe`].
+    #[must_use]
+    pub fn guess(mut self, title: impl Into<String>, span: Span, text: impl Into<String>) -> Self {
+        let applicability = Applicability::Maybe;
+        self.fix = Some(Fix { title: title.into(), span, text: text.into(), applicability });
         self
     }
 }
@@ -170,6 +198,20 @@ impl Diagnostics {
         let before = self.error_count();
         self.list.retain(keep);
         self.errors -= before - self.error_count();
+    }
+
+    /// Gives each warning the level that the user wants for its code.
+    pub fn apply(&mut self, levels: &Levels) {
+        let level = |found: &Diagnostic| match found.severity {
+            Severity::Warning => levels.of(found.code),
+            Severity::Error => Level::Warn,
+        };
+        self.list.retain(|found| level(found) != Level::Allow);
+        for found in self.list.iter_mut().filter(|found| level(found) == Level::Deny) {
+            found.severity = Severity::Error;
+            found.notes.push(format!("a warning by itself; `{}` makes it an error", levels.denied_by(found.code)));
+            self.errors += 1;
+        }
     }
 
     fn error_count(&self) -> usize {

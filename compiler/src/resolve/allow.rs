@@ -17,7 +17,7 @@ pub(super) fn resolve(context: &mut Context<'_>, op: &Op) -> Vec<Allow> {
             let found =
                 Diagnostic::new(Code::UNKNOWN_NAME, code.span, format!("no finding has the code `{}`", code.text));
             context.report(match nearest(&code.text, codes.iter().map(String::as_str)) {
-                Some(near) => found.label(format!("did you mean `{near}`?")),
+                Some(near) => found.label(format!("did you mean `{}`?", near.name)),
                 None => found.help("codes are written as messages show them: `PV0504`"),
             });
             continue;

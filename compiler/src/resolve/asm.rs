@@ -110,11 +110,8 @@ fn role(context: &mut Context<'_>, inner: &str, span: Span, before: &str, roles:
             roles.operands.iter().map(|operand| operand.name.as_str()).filter(|n| !n.is_empty()).collect();
         let mut found = Diagnostic::new(Code::ROLE, span, format!("`{{{name}}}` names no operand of this op"));
         found = match nearest(name, names.iter().copied()) {
-            Some(near) => found.label(format!("did you mean `{{{near}}}`?")).fix(
-                format!("write `{{{near}}}`"),
-                span,
-                format!("{{{near}}}"),
-            ),
+            // What is replaced is the name between the braces.
+            Some(near) => near.offer(found, Span { start: span.start + 1, end: span.end - 1, ..span }),
             None if names.is_empty() => found.help("name a parameter or a result in the signature: `-> NAME: TYPE`"),
             None => found.note(format!("the operands are {}", super::quoted(&names))),
         };

@@ -7,7 +7,7 @@ use crate::arch::{Arch, register_name};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::model::{Clobber, ClobberItem, Clobbers};
 use crate::source::Span;
-use crate::suggest::nearest;
+use crate::suggest::{Near, nearest};
 use crate::syntax::ast::{Group, Word};
 use iced_x86::RflagsBits;
 
@@ -113,13 +113,13 @@ fn unknown(word: &Word, arch: Arch) -> Box<Diagnostic> {
     let found =
         Diagnostic::new(Code::UNKNOWN_NAME, word.span, format!("no register or effect is called `{}`", word.text));
     let near = match word.text.as_str() {
-        "cc" | "eflags" | "rflags" => Some("flags"),
-        "mem" => Some("memory"),
-        "all" | "call" | "volatile" => Some("caller_saved"),
+        "cc" | "eflags" | "rflags" => Some(Near::sure("flags")),
+        "mem" => Some(Near::sure("memory")),
+        "all" | "call" | "volatile" => Some(Near::guess("caller_saved")),
         other => nearest(other, known),
     };
     Box::new(match near {
-        Some(near) => found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), word.span, near),
+        Some(near) => near.offer(found, word.span),
         None => found.note(
             "a clobber is a register, `flags`, `if`, `df`, `ac`, `memory`, `barrier`, `caller_saved`, or `none` alone",
         ),

@@ -72,7 +72,7 @@ impl Features {
             let near = nearest(&normal, known);
             let mut found = Diagnostic::new(Code::UNKNOWN_NAME, span, format!("no feature is called `{name}`"));
             found = match near {
-                Some(near) => found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), span, near),
+                Some(near) => near.offer(found, span),
                 None => found.help(format!(
                     "if it is no CPU feature but a fact of your system, declare it: `feature {}`",
                     normal

@@ -226,9 +226,7 @@ fn preserve(context: &mut Context<'_>, word: &Word, preserves: &mut Preserves) -
             let found =
                 Diagnostic::new(Code::UNKNOWN_NAME, word.span, format!("nothing called `{other}` can be preserved"));
             context.report(match nearest(other, ["flags", "vector"]) {
-                Some(near) => {
-                    found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), word.span, near)
-                }
+                Some(near) => near.offer(found, word.span),
                 None => found
                     .note("an op can promise to keep `flags` and `vector` state; registers are kept unless clobbered"),
             });

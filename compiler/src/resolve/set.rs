@@ -4,7 +4,7 @@ use super::{Context, names, quoted, sites};
 use crate::arch::{Arch, FEATURES, LEVELS, feature};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::model::{Abi, Set, Site};
-use crate::suggest::nearest;
+use crate::suggest::{Near, nearest};
 use crate::syntax::Ast;
 use crate::syntax::ast::{Item, Patchset, SetClause, SetClauseKind, Word};
 use std::collections::BTreeSet;
@@ -167,16 +167,16 @@ pub(super) fn arch_names(context: &mut Context<'_>, word: &Word) -> Meant {
     }
     let mut found = Diagnostic::new(Code::UNKNOWN_NAME, word.span, format!("no arch is called `{}`", word.text));
     let usual = match word.text.as_str() {
-        "amd64" | "x64" | "x86-64" | "x86_64h" => Some("x86_64"),
-        "x86_32" | "i486" | "i586" | "i686" | "ia32" => Some("i386"),
+        "amd64" | "x64" | "x86-64" | "x86_64h" => Some(Near::sure("x86_64")),
+        "x86_32" | "i486" | "i586" | "i686" | "ia32" => Some(Near::sure("i386")),
         other => nearest(other, ["x86_64", "i386", "x86"]),
     };
     found = match usual {
-        Some(near) => found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), word.span, near),
+        Some(near) => near.offer(found, word.span),
         None => found.note("the arches are `x86_64`, `i386`, and `x86` for both"),
     };
     context.report(found);
-    let arches = usual.and_then(known_arch).unwrap_or_default();
+    let arches = usual.and_then(|near| known_arch(near.name)).unwrap_or_default();
     Meant { arches, known: false }
 }
 
@@ -188,7 +188,7 @@ fn choose<T: Copy>(context: &mut Context<'_>, what: &str, word: &Word, values: &
     let names: Vec<_> = values.iter().map(|(name, _)| *name).collect();
     let mut found = Diagnostic::new(Code::UNKNOWN_NAME, word.span, format!("no {what} is called `{}`", word.text));
     found = match nearest(&word.text, names.iter().copied()) {
-        Some(near) => found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), word.span, near),
+        Some(near) => near.offer(found, word.span),
         None => found.note(format!("there are {}", quoted(&names))),
     };
     context.report(found);
@@ -225,9 +225,7 @@ fn baseline(context: &mut Context<'_>, names: &[Word], arches: &[Arch]) -> BTree
                 format!("no baseline or CPU feature is called `{}`", word.text),
             );
             found = match nearest(&word.text, known) {
-                Some(near) => {
-                    found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), word.span, near)
-                }
+                Some(near) => near.offer(found, word.span),
                 None => {
                     let all: Vec<_> = LEVELS.keys().collect();
                     found.note(format!("the baselines are {}", quoted(&all)))

@@ -6,7 +6,7 @@ use crate::arch::{Arch, register_name};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::model::{Operand, Parameter, Returns, Type};
 use crate::source::Span;
-use crate::suggest::nearest;
+use crate::suggest::{Near, nearest};
 use crate::syntax::ast::{self, Word};
 use iced_x86::Register;
 
@@ -96,18 +96,18 @@ fn unknown_type(word: &Word) -> Diagnostic {
     let found = Diagnostic::new(Code::UNKNOWN_NAME, word.span, format!("no type is called `{}`", word.text));
     let names = TYPES.iter().map(|(name, _)| *name);
     let near = match word.text.as_str() {
-        "usize" | "ulong" | "uintptr_t" | "size_t" | "long" | "unsigned" => Some("word"),
-        "uint8_t" | "byte" | "char" => Some("u8"),
-        "uint16_t" => Some("u16"),
-        "uint32_t" | "int" | "uint" => Some("u32"),
-        "uint64_t" => Some("u64"),
+        "usize" | "ulong" | "uintptr_t" | "size_t" | "long" | "unsigned" => Some(Near::sure("word")),
+        "uint8_t" | "byte" | "char" => Some(Near::sure("u8")),
+        "uint16_t" => Some(Near::sure("u16")),
+        "uint32_t" | "int" | "uint" => Some(Near::sure("u32")),
+        "uint64_t" => Some(Near::sure("u64")),
         "void" => {
             return found.help("an op without results has no `->`; `-> !` says that control does not come back");
         }
         other => nearest(other, names.clone()),
     };
     match near {
-        Some(near) => found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), word.span, near),
+        Some(near) => near.offer(found, word.span),
         None => found.note(format!("the types are {}, and `!`", quoted(&names.collect::<Vec<_>>()))),
     }
 }
@@ -317,9 +317,7 @@ pub(super) fn no_register(word: &Word, arch: Arch, problem: NoRegister, code: Co
                 .collect();
             let found = Diagnostic::new(Code::UNKNOWN_NAME, word.span, format!("no register is called `{name}`"));
             match nearest(name, known.iter().map(String::as_str)) {
-                Some(near) => {
-                    found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), word.span, near)
-                }
+                Some(near) => near.offer(found, word.span),
                 None => found,
             }
         }

@@ -190,9 +190,7 @@ fn unknown_kind(item: &SiteKind, arches: &[Arch]) -> Diagnostic {
     }
     let found = Diagnostic::new(Code::SITE_KIND, item.name.span, format!("no site kind is called `{name}`"));
     match nearest(name, distinct.iter().copied()) {
-        Some(near) => {
-            found.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), item.name.span, near)
-        }
+        Some(near) => near.offer(found, item.name.span),
         None => found.note(format!("the kinds are {}", quoted(&distinct))),
     }
 }

@@ -189,7 +189,7 @@ impl Reader {
         let keywords = block.clauses().iter().map(|(keyword, _)| *keyword);
         let candidates = keywords.clone().chain(["x86_64", "i386", "x86"].into_iter().filter(|_| block == Block::Op));
         if let Some(near) = nearest(word, candidates) {
-            diagnostic = diagnostic.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), span, near);
+            diagnostic = near.offer(diagnostic, span);
         } else if looks_like_row && self.strictly(Rule::only_row, piece, range, diagnostics).is_some() {
             return;
         } else {
@@ -257,7 +257,7 @@ fn rest_diagnostic(line: &str, found: &str, span: Span) -> Diagnostic {
     let items = super::split::ITEM_KEYWORDS.into_iter().filter(|keyword| *keyword != "branch");
     let diagnostic = Diagnostic::new(Code::SYNTAX, span, format!("{found} begins no item"));
     match nearest(word, items) {
-        Some(near) => diagnostic.label(format!("did you mean `{near}`?")).fix(format!("write `{near}`"), span, near),
+        Some(near) => near.offer(diagnostic, span),
         None if line.starts_with('#') => diagnostic.help("outside of asm a comment begins with `//`"),
         None => diagnostic.note("the items are `patchset`, `feature`, `op` and `include`"),
     }

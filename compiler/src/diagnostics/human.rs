@@ -1,10 +1,11 @@
 //! Findings for people, drawn by codespan-reporting.
 
-use super::{Diagnostic, Diagnostics, Severity};
+use super::{Applicability, Code, Diagnostic, Diagnostics, Severity};
 use crate::source::SourceMap;
 use codespan_reporting::diagnostic::{self as draw, LabelStyle};
 use codespan_reporting::files::{self, Files};
 use codespan_reporting::term::{self, termcolor};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// Whether to colour the text.
@@ -16,32 +17,42 @@ pub enum Color {
     Always,
 }
 
-/// All findings as text, followed by a line that counts them.
+/// All findings as text, followed by the command that tells more about their codes.
 #[must_use]
 pub fn render(diagnostics: &Diagnostics, sources: &SourceMap, color: Color) -> String {
-    let config = term::Config::default();
-    let files = Drawn(sources);
     let mut text = String::new();
     for found in diagnostics.list() {
-        let drawn = drawing(found);
-        let drawn_well = match color {
-            Color::Never => term::emit_to_string(&mut text, &config, &files, &drawn),
-            Color::Always => {
-                let mut buffer = termcolor::Buffer::ansi();
-                let result = term::emit_to_write_style(&mut buffer, &config, &files, &drawn);
-                text.push_str(&String::from_utf8_lossy(buffer.as_slice()));
-                result
-            }
-        };
-        // A span that is off is our defect, but the user must still see the message.
-        if drawn_well.is_err() {
-            text.push_str(&format!("{}: {}\n", found.code, found.message));
-        }
+        draw_one(&mut text, found, sources, color);
     }
     if diagnostics.left_out() > 0 {
         text.push_str(&format!("note: {} more findings are not shown\n", diagnostics.left_out()));
     }
+    let codes: BTreeSet<Code> = diagnostics.list().iter().map(|found| found.code).collect();
+    if !codes.is_empty() {
+        let codes: Vec<String> = codes.iter().map(Code::to_string).collect();
+        text.push_str(&format!("for more: pvc explain {}\n", codes.join(" ")));
+    }
     text
+}
+
+/// Appends the drawing of one finding.
+pub(super) fn draw_one(text: &mut String, found: &Diagnostic, sources: &SourceMap, color: Color) {
+    let config = term::Config::default();
+    let files = Drawn(sources);
+    let drawn = drawing(found);
+    let drawn_well = match color {
+        Color::Never => term::emit_to_string(text, &config, &files, &drawn),
+        Color::Always => {
+            let mut buffer = termcolor::Buffer::ansi();
+            let result = term::emit_to_write_style(&mut buffer, &config, &files, &drawn);
+            text.push_str(&String::from_utf8_lossy(buffer.as_slice()));
+            result
+        }
+    };
+    // A span that is off is our defect, but the user must still see the message.
+    if drawn_well.is_err() {
+        text.push_str(&format!("{}: {}\n", found.code, found.message));
+    }
 }
 
 fn drawing(found: &Diagnostic) -> draw::Diagnostic<u32> {
@@ -56,9 +67,13 @@ fn drawing(found: &Diagnostic) -> draw::Diagnostic<u32> {
     let mut notes = found.notes.clone();
     notes.extend(found.help.iter().map(|help| format!("help: {help}")));
     if let Some(fix) = &found.fix {
+        let sure = match fix.applicability {
+            Applicability::Safe => "fix",
+            Applicability::Maybe => "perhaps",
+        };
         notes.push(match fix.text.trim() {
-            text if text.is_empty() || fix.title.contains(text) => format!("fix: {}", fix.title),
-            text => format!("fix: {}: `{text}`", fix.title),
+            text if text.is_empty() || fix.title.contains(text) => format!("{sure}: {}", fix.title),
+            text => format!("{sure}: {}: `{text}`", fix.title),
         });
     }
     draw::Diagnostic {
