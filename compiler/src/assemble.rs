@@ -6,7 +6,7 @@ use crate::diagnostics::{Code as Finding, Diagnostic, Diagnostics};
 use crate::model::{Asm, Assembled, AssembledRow, Code, CodeItem, Contract, Expected, Op, Resolved, ResolvedRow, Unit};
 use crate::source::{SourceMap, Span};
 use iced_x86::{Decoder, DecoderOptions, Instruction};
-use pvc_asm::{Fixup, FixupKind, Options, Syntax};
+use pvc_asm::{ErrorKind, Fixup, FixupKind, Options, Syntax};
 use std::collections::BTreeMap;
 
 /// The most fields of a row that depend on where it is written: what the patcher's scratch space holds for a site.
@@ -139,7 +139,14 @@ fn translate(found: pvc_asm::Diagnostic, asm: &Asm, sources: &SourceMap) -> Diag
         // Inside a replaced role the text of the row is not the text of the file.
         let span = asm.source_span(fix.span.clone());
         if asm.text.get(fix.span) == Some(sources.text(span)) {
-            ours = ours.fix(format!("write `{}`", fix.text), span, fix.text);
+            let title = format!("write `{}`", fix.text);
+            // The nearest name is a guess; what GNU as makes of a text that it warns of is not.
+            ours = match found.kind {
+                ErrorKind::UnknownMnemonic | ErrorKind::UnknownRegister | ErrorKind::Directive => {
+                    ours.guess(title, span, fix.text)
+                }
+                _ => ours.fix(title, span, fix.text),
+            };
         }
     }
     ours

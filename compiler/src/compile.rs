@@ -48,7 +48,7 @@ pub fn compile_with(path: &str, loader: &dyn Loader, levels: &Levels) -> Compila
         let assembled = assemble::assemble(resolved, &sources, &mut diagnostics);
         check::check(assembled, &sources, &mut diagnostics)
     });
-    resolve::apply_allows(&ast, &mut diagnostics);
+    resolve::apply_allows(&ast, &sources, &mut diagnostics);
     diagnostics.apply(levels);
     diagnostics.sort();
     let checked = checked.filter(|_| !diagnostics.has_errors());

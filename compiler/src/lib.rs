@@ -11,6 +11,7 @@ pub mod check;
 mod compile;
 pub mod diagnostics;
 pub mod emit;
+mod mend;
 pub mod model;
 pub mod output;
 pub mod resolve;
@@ -20,3 +21,4 @@ pub mod syntax;
 
 pub use builder::{BuildError, Builder, Built};
 pub use compile::{Compilation, compile, compile_with};
+pub use mend::{Applied, Mended, mend};

@@ -105,6 +105,10 @@ fn stage(file: &OutputFile) -> Result<tempfile::NamedTempFile, WriteError> {
     // The permissions that any program's new file gets; tempfile's own default would hide it from other users.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    // What is there already keeps its own.
+    if let Ok(old) = std::fs::metadata(&file.path) {
+        builder.permissions(old.permissions());
+    }
     let mut temporary = builder.tempfile_in(directory).map_err(failed("create a file beside"))?;
     temporary.write_all(file.text.as_bytes()).map_err(failed("write a new"))?;
     Ok(temporary)

@@ -120,6 +120,21 @@ impl SourceMap {
         &self.file(span.file).text[span.range()]
     }
 
+    /// What has to be cut out so that nothing is left of `span`: its whole lines, a comment at their end included, if
+    /// nothing else stands there, else itself and the blanks before it.
+    #[must_use]
+    pub fn cut(&self, span: Span) -> Span {
+        let text = &self.file(span.file).text;
+        let (before, after) = (&text[..span.start as usize], &text[span.end as usize..]);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = after.find('\n').map_or(text.len(), |newline| span.end as usize + newline + 1);
+        let behind = text[span.end as usize..line_end].trim();
+        if before[line_start..].trim().is_empty() && (behind.is_empty() || behind.starts_with("//")) {
+            return Span::new(span.file, line_start..line_end);
+        }
+        Span { start: before.trim_end_matches([' ', '\t']).len() as u32, ..span }
+    }
+
     /// The 1-based line on which a span starts.
     #[must_use]
     pub fn line(&self, span: Span) -> u32 {

@@ -457,3 +457,42 @@ fn colour_follows_the_option() {
     let coloured = pvc(dir.path(), &["check", "--color", "always", "bad.pv"]);
     assert!(stderr(&coloured).contains("\u{1b}["));
 }
+
+#[test]
+fn fixes_are_applied_until_none_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let included = "op irq.disable() {\n    clobers rdx, rdx\n    x86_64 { cli } = fb\n}\n";
+    fs::write(dir.path().join("set.pv"), "patchset demo { arch x86_64 }\nfeature xenpv\ninclude \"more.inc\"\n")
+        .unwrap();
+    fs::write(dir.path().join("real.inc"), included).unwrap();
+    std::os::unix::fs::symlink("real.inc", dir.path().join("more.inc")).unwrap();
+    let output = pvc(dir.path(), &["check", "--fix", "set.pv"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("fixed PV0303 in more.inc: write the bytes of the asm"), "{}", stderr(&output));
+    assert_eq!(
+        fs::read_to_string(dir.path().join("set.pv")).unwrap(),
+        "patchset demo { arch x86_64 }\ninclude \"more.inc\"\n"
+    );
+    assert_eq!(
+        fs::read_to_string(dir.path().join("real.inc")).unwrap(),
+        "op irq.disable() {\n    clobbers barrier\n    x86_64 { cli } = fa\n}\n"
+    );
+    assert!(dir.path().join("more.inc").is_symlink(), "a link stays a link");
+    let before = files(dir.path());
+    let again = pvc(dir.path(), &["check", "--fix", "set.pv"]);
+    assert_eq!((stderr(&again).as_str(), files(dir.path())), ("", before), "nothing is left to fix");
+}
+
+#[test]
+fn what_cannot_be_fixed_is_shown_and_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "patchset demo { arch x86_64 }\nop cpu.relax() {\n    x86_64 { paus } = 90\n}\n";
+    fs::write(dir.path().join("set.pv"), text).unwrap();
+    let output = pvc(dir.path(), &["check", "--fix", "set.pv"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("PV0301"), "{}", stderr(&output));
+    assert_eq!(fs::read_to_string(dir.path().join("set.pv")).unwrap(), text, "a guess is not applied unasked");
+    let output = pvc(dir.path(), &["check", "--fix", "--unsafe-fixes", "set.pv"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(fs::read_to_string(dir.path().join("set.pv")).unwrap().contains("{ pause } = f3 90"));
+}

@@ -21,7 +21,7 @@ fn through(loader: &dyn Loader) -> Vec<Code> {
     let mut diagnostics = Diagnostics::default();
     let ast = syntax::parse("a.pv", loader, &mut sources, &mut diagnostics);
     let resolved = resolve::resolve(&ast, &sources, &mut diagnostics);
-    resolve::apply_allows(&ast, &mut diagnostics);
+    resolve::apply_allows(&ast, &sources, &mut diagnostics);
     diagnostics.sort();
     for found in diagnostics.list() {
         let labels = std::iter::once(&found.primary).chain(&found.secondary);

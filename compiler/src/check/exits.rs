@@ -3,7 +3,24 @@
 use super::RowCheck;
 use super::analysis::Leaving;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+use crate::source::Span;
 use iced_x86::FlowControl;
+
+/// What to cut out to drop the item at `span`, with the separator before it, if it is the row's last and not its only.
+fn last_item(row: &RowCheck<'_>, span: Span) -> Option<Span> {
+    let sources = row.context.sources;
+    let asm = row.asm_span();
+    let text = &sources.file(span.file).text;
+    let behind = text.get(span.end as usize..asm.end as usize)?;
+    let before = text.get(asm.start as usize..span.start as usize)?.trim_end_matches([' ', '\t']);
+    if !behind.trim_matches([' ', '\t', ';', '\r', '\n']).is_empty() || before.trim().is_empty() {
+        return None;
+    }
+    match before.strip_suffix(';') {
+        Some(before) => Some(Span { start: asm.start + before.len() as u32, ..span }),
+        None => Some(sources.cut(span)),
+    }
+}
 
 /// Checks the ways out.
 pub(super) fn check(row: &RowCheck<'_>, diagnostics: &mut Diagnostics) {
@@ -28,9 +45,13 @@ pub(super) fn check(row: &RowCheck<'_>, diagnostics: &mut Diagnostics) {
                     format!("this row of `{name}` returns, but its bytes stand in the middle of a function"),
                 );
                 if near {
-                    found
+                    let found = found
                         .label("would return from the function around the site")
-                        .help("leave the `ret` out: control runs on behind the site by itself")
+                        .help("leave the `ret` out: control runs on behind the site by itself");
+                    match last_item(row, span) {
+                        Some(cut) => found.fix("drop it", cut, ""),
+                        None => found,
+                    }
                 } else {
                     found
                         .label("control does not come back to the site")

@@ -162,7 +162,9 @@ fn finding(row: &RowCheck<'_>, node: &Node, need: &Need) -> Diagnostic {
             match brace {
                 Some(at) => {
                     let at = crate::source::Span { file: body.file, start: at as u32, end: at as u32 };
-                    found.fix("add the condition", at, format!("when {name} "))
+                    let (title, text) = ("add the condition", format!("when {name} "));
+                    // The op may be left without a row for the other CPUs then: that is up to the author.
+                    if row.context.op.partial { found.fix(title, at, text) } else { found.guess(title, at, text) }
                 }
                 None => found,
             }

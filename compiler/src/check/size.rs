@@ -31,21 +31,20 @@ pub(super) fn sites(context: &Context<'_>, fallback: Option<&Code>, diagnostics:
     for site in &contract.sites {
         let len = site.len.unwrap_or(0);
         if !op.nocall && len < table.direct_len {
-            diagnostics.push(
-                Diagnostic::new(
-                    Finding::NO_ROOM_FOR_CALL,
-                    site.span,
-                    format!(
-                        "a {} site of `{}` has {len} bytes, and the direct call that may have to stand there needs {}",
-                        site.label(),
-                        op.name,
-                        table.direct_len
-                    ),
-                )
-                .label(format!("{} {} too short", table.direct_len - len, bytes(usize::from(table.direct_len - len))))
-                .note("a backend that is installed later is called from the site itself")
-                .help(format!("use `nop({})`, or mark the op `nocall` if it never has a backend", table.direct_len)),
-            );
+            let found = Diagnostic::new(
+                Finding::NO_ROOM_FOR_CALL,
+                site.span,
+                format!(
+                    "a {} site of `{}` has {len} bytes, and the direct call that may have to stand there needs {}",
+                    site.label(),
+                    op.name,
+                    table.direct_len
+                ),
+            )
+            .label(format!("{} {} too short", table.direct_len - len, bytes(usize::from(table.direct_len - len))))
+            .note("a backend that is installed later is called from the site itself")
+            .help(format!("use `nop({})`, or mark the op `nocall` if it never has a backend", table.direct_len));
+            diagnostics.push(lengthened(found, site, usize::from(table.direct_len), contract.arch));
         }
         if site.kind.name == "inline"
             && let Some(code) = fallback
@@ -104,7 +103,20 @@ pub(super) fn row(context: &Context<'_>, row: &AssembledRow, code: &Code, diagno
         let len = usize::from(site.len.unwrap_or(0));
         found = found.also(site.span, format!("{}: {len} {}, {} too few", site.label(), bytes(len), needs - len));
     }
-    diagnostics.push(found.help(advice(context, needs)));
+    let found = found.help(advice(context, needs));
+    diagnostics.push(match too_small[..] {
+        [site] => lengthened(found, site, needs, contract.arch),
+        _ => found,
+    });
+}
+
+/// Offers to make a `nop(N)` site as long as is needed.
+fn lengthened(found: Diagnostic, site: &Site, needs: usize, arch: Arch) -> Diagnostic {
+    if site.kind.name == "nop" && needs <= usize::from(arch.table().max_site) {
+        found.guess("lengthen the site", site.span, format!("nop({needs})"))
+    } else {
+        found
+    }
 }
 
 /// What would hold the row.

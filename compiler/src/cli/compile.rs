@@ -41,6 +41,13 @@ pub(super) struct CheckArgs {
     /// The patch sets (.pv)
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    /// Apply the fixes that are right whatever was meant, again and again until none is left, and write the sources
+    /// back: all that changed, or none
+    #[arg(long)]
+    fix: bool,
+    /// With --fix: apply those too that are guesses
+    #[arg(long, requires = "fix")]
+    unsafe_fixes: bool,
     #[command(flatten)]
     report: ReportArgs,
 }
@@ -93,7 +100,11 @@ pub(super) fn check(args: &CheckArgs, color: Color) -> Exit {
     let mut reporter = Reporter::new(&args.report, color, false);
     let mut exit = Exit::Ok;
     for file in &args.files {
-        exit = exit.max(checked(file, args.report.levels(), &mut reporter).err().unwrap_or(Exit::Ok));
+        let outcome = match args.fix {
+            true => super::fix::fix(file, args.unsafe_fixes, args.report.levels(), &mut reporter),
+            false => checked(file, args.report.levels(), &mut reporter).map(|_| ()),
+        };
+        exit = exit.max(outcome.err().unwrap_or(Exit::Ok));
     }
     reporter.finish();
     exit
@@ -155,7 +166,7 @@ fn checked(file: &Path, levels: &Levels, reporter: &mut Reporter) -> Result<(Che
 }
 
 /// The path of a root file. One that does not exist is a usage error, not a finding about a patch set.
-fn readable(file: &Path) -> Result<&str, String> {
+pub(super) fn readable(file: &Path) -> Result<&str, String> {
     let failed = |error: std::io::Error| format!("cannot read {}: {error}", file.display());
     let facts = std::fs::File::open(file).and_then(|opened| opened.metadata()).map_err(failed)?;
     if facts.is_dir() {

@@ -3,6 +3,7 @@
 mod asm;
 mod compile;
 mod explain;
+mod fix;
 mod report;
 
 use clap::{Parser, Subcommand, ValueEnum};

@@ -3,6 +3,7 @@
 use super::Context;
 use crate::diagnostics::{CODES, Code, CodeInfo, Diagnostic, Diagnostics, Severity};
 use crate::model::Allow;
+use crate::source::SourceMap;
 use crate::suggest::nearest;
 use crate::syntax::Ast;
 use crate::syntax::ast::{ClauseKind, Item, Op};
@@ -26,7 +27,8 @@ pub(super) fn resolve(context: &mut Context<'_>, op: &Op) -> Vec<Allow> {
             context.report(
                 Diagnostic::new(Code::CONTRACT, code.span, format!("{} is an error and cannot be silenced", info.code))
                     .label(info.title)
-                    .help("only warnings can be: after an error the outputs would be wrong"),
+                    .help("only warnings can be: after an error the outputs would be wrong")
+                    .guess("drop the line", context.sources.cut(clause.span), ""),
             );
             continue;
         }
@@ -40,7 +42,8 @@ pub(super) fn resolve(context: &mut Context<'_>, op: &Op) -> Vec<Allow> {
         if let Some(first) = allows.iter().find(|first| first.code == info.code) {
             context.report(
                 Diagnostic::new(Code::DUPLICATE, clause.span, format!("{} is allowed twice", info.code))
-                    .also(first.span, "first here"),
+                    .also(first.span, "first here")
+                    .fix("drop the second", context.sources.cut(clause.span), ""),
             );
             continue;
         }
@@ -55,7 +58,7 @@ fn find(text: &str) -> Option<&'static CodeInfo> {
 
 /// Drops the findings that `allow` clauses silence, and warns of clauses that silence nothing. To be called after the
 /// last phase. A finding belongs to the op in whose text its primary span stands; only warnings can be silenced.
-pub fn apply_allows(ast: &Ast, diagnostics: &mut Diagnostics) {
+pub fn apply_allows(ast: &Ast, sources: &SourceMap, diagnostics: &mut Diagnostics) {
     let mut unused = Vec::new();
     for item in &ast.items {
         let Item::Op(op) = item else { continue };
@@ -85,7 +88,7 @@ pub fn apply_allows(ast: &Ast, diagnostics: &mut Diagnostics) {
                 span,
                 format!("this `allow` silences nothing: no {code} is found here"),
             )
-            .help("drop the line"),
+            .fix("drop the line", sources.cut(span), ""),
         );
     }
 }

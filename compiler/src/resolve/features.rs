@@ -37,14 +37,16 @@ impl Features {
             context.report(
                 Diagnostic::new(Code::DUPLICATE, name.span, format!("`{}` is a CPU feature", name.text))
                     .label("known without a declaration, and found out by CPUID")
-                    .help("drop the declaration, or choose another name"),
+                    .help("drop the declaration, or choose another name")
+                    .guess("drop the declaration", declaration(context, name.span), ""),
             );
             return;
         }
         if let Some(first) = self.declared.get(&name.text) {
             context.report(
                 Diagnostic::new(Code::DUPLICATE, name.span, format!("feature `{}` is declared twice", name.text))
-                    .also(first.span, "first declared here"),
+                    .also(first.span, "first declared here")
+                    .fix("drop the second", declaration(context, name.span), ""),
             );
             return;
         }
@@ -127,7 +129,9 @@ impl Features {
         for (name, declared) in self.declared.iter().filter(|(_, declared)| !declared.used) {
             context.report(
                 Diagnostic::new(Code::UNUSED_FEATURE, declared.span, format!("no condition uses the feature `{name}`"))
-                    .label("declared here"),
+                    .label("declared here")
+                    .help("name it in a `when`, or drop it")
+                    .fix("drop the declaration", declaration(context, declared.span), ""),
             );
         }
     }
@@ -136,4 +140,19 @@ impl Features {
     pub(super) fn into_list(self) -> Vec<Feature> {
         self.list
     }
+}
+
+/// The lines of the declaration of the feature whose name stands at `name`, with the doc comment above them.
+fn declaration(context: &Context<'_>, name: Span) -> Span {
+    let text = &context.sources.file(name.file).text;
+    let keyword = text[..name.start as usize].trim_end().trim_end_matches("feature").len() as u32;
+    let mut lines = context.sources.cut(Span { start: keyword, ..name });
+    while let Some(before) = text[..lines.start as usize].strip_suffix('\n') {
+        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        if !before[start..].trim_start().starts_with("///") {
+            break;
+        }
+        lines.start = start as u32;
+    }
+    lines
 }

@@ -254,7 +254,10 @@ fn report_doubles(context: &mut Context<'_>, op: &ast::Op) {
         };
         let keyword = context.sources.text(clause.span).split([' ', '\t']).next().unwrap_or_default();
         let found = Diagnostic::new(Code::DUPLICATE, clause.span, format!("`{keyword}` stands twice in one op"));
-        context.report(found.also(first.span, "first here").help("merge the two lines"));
+        let found = found.also(first.span, "first here").help("merge the two lines");
+        let same = context.sources.text(first.span) == context.sources.text(clause.span);
+        let cut = context.sources.cut(clause.span);
+        context.report(if same { found.fix("drop the second", cut, "") } else { found });
     }
 }
 

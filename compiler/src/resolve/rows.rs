@@ -106,11 +106,19 @@ pub(super) fn check(context: &mut Context<'_>, op: &mut Op<ResolvedRow>, world: 
         Some(last) => found
             .label("the default implementation is made of that row")
             .also(*last, "whenever this row is reached, its condition holds")
-            .help("drop the condition of the last row"),
+            .fix("drop the condition of the last row", when_clause(context, *last), ""),
         None => found
             .label("what stands at its sites when no condition holds?")
             .help("add a row without `when`, or the line `partial` if the site may stay a call"),
     });
+}
+
+/// The condition at `span` with its `when`, and the blanks before that.
+fn when_clause(context: &Context<'_>, span: Span) -> Span {
+    let text = &context.sources.file(span.file).text;
+    let before = text[..span.start as usize].trim_end();
+    let before = before.strip_suffix("when").unwrap_or(before).trim_end();
+    Span { start: before.len() as u32, ..span }
 }
 
 /// Whether the last row holds whenever it is reached: its condition.
@@ -132,7 +140,8 @@ fn simplify(context: &mut Context<'_>, row: &mut ResolvedRow, world: &World) {
         context.report(
             Diagnostic::new(Code::CONSTANT_CONDITION, when.span, format!("`{}` always holds", when.text))
                 .label("no machine of this set fails it")
-                .help("the baseline and what features imply are taken into account; drop the `when`"),
+                .note("the baseline and what features imply are taken into account")
+                .fix("drop the `when`", when_clause(context, when.span), ""),
         );
         row.when = None;
     }

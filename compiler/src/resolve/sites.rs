@@ -132,11 +132,13 @@ fn resolve_kind(
     }
     let len = match (&item.len, kind.len, name) {
         (None, None, "nop") => {
-            context.report(Diagnostic::new(Code::SITE_KIND, item.span, "a `nop` site needs its length: `nop(5)`").fix(
-                "write its length",
-                item.span.after(),
-                "(5)",
-            ));
+            context.report(
+                Diagnostic::new(Code::SITE_KIND, item.span, "a `nop` site needs its length: `nop(5)`").guess(
+                    "write its length",
+                    item.span.after(),
+                    "(5)",
+                ),
+            );
             return None;
         }
         (Some(number), None, "nop") => Some(nop_len(context, number, arches)?),

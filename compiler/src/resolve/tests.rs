@@ -19,7 +19,7 @@ impl Made {
         let files = MemoryLoader::from_iter([("a.pv", text)]);
         let ast = parse("a.pv", &files, &mut sources, &mut diagnostics);
         let unit = resolve(&ast, &sources, &mut diagnostics).expect("the text names a set");
-        apply_allows(&ast, &mut diagnostics);
+        apply_allows(&ast, &sources, &mut diagnostics);
         diagnostics.sort();
         Self { unit, sources, diagnostics }
     }
