@@ -2,10 +2,11 @@
 
 use crate::arch::Arch;
 use crate::check::disassemble;
+use crate::decode::decode;
 use crate::diagnostics::{Code as Finding, Diagnostic, Diagnostics};
 use crate::model::{Asm, Assembled, AssembledRow, Code, CodeItem, Contract, Expected, Op, Resolved, ResolvedRow, Unit};
 use crate::source::{SourceMap, Span};
-use iced_x86::{Decoder, DecoderOptions, Instruction};
+use iced_x86::Instruction;
 use pvc_asm::{ErrorKind, Fixup, FixupKind, Options, Syntax};
 use std::collections::BTreeMap;
 
@@ -100,7 +101,7 @@ fn assemble_row(row: &ResolvedRow, arch: Arch, syntax: Syntax, sources: &SourceM
                     offset: item.offset,
                     len: item.len,
                     span: asm.source_span(item.span),
-                    instructions: decode(&bytes, item.offset, item.len, arch),
+                    instructions: decode_item(&bytes, item.offset, item.len, arch),
                 })
                 .collect();
             Outcome { arch, code: Some(Code { bytes, items, fixups: assembly.fixups }), found }
@@ -109,16 +110,16 @@ fn assemble_row(row: &ResolvedRow, arch: Arch, syntax: Syntax, sources: &SourceM
 }
 
 /// The instructions of an item; an invalid one ends the list.
-fn decode(bytes: &[u8], offset: u32, len: u32, arch: Arch) -> Vec<Instruction> {
-    let bytes = &bytes[offset as usize..(offset + len) as usize];
-    let mut decoder = Decoder::with_ip(arch.bits(), bytes, u64::from(offset), DecoderOptions::NONE);
+fn decode_item(bytes: &[u8], offset: u32, len: u32, arch: Arch) -> Vec<Instruction> {
+    let (mut at, end) = (offset as usize, (offset + len) as usize);
     let mut instructions = Vec::with_capacity(1);
-    while decoder.can_decode() {
-        let instruction = decoder.decode();
+    while at < end {
+        let (instruction, _) = decode(&bytes[at..end], at as u32, arch);
         instructions.push(instruction);
         if instruction.is_invalid() {
             break;
         }
+        at += instruction.len();
     }
     instructions
 }

@@ -9,6 +9,7 @@ pub mod assemble;
 mod builder;
 pub mod check;
 mod compile;
+mod decode;
 pub mod diagnostics;
 pub mod emit;
 mod mend;

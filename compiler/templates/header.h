@@ -141,8 +141,7 @@ extern struct pv_{{ set }}_ops pv_{{ set }}_ops __asm__("{{ contract }}") PV_HID
 #else /* __ASSEMBLER__ */
 {% for arch in arches %}
 #if {{ arch.condition }}
-{% for line in arch.macros %}{{ line }}
-{% endfor %}#endif /* {{ arch.name }} */
+{% for macros in arch.macros %}{{ macros }}{% endfor %}#endif /* {{ arch.name }} */
 {% endfor %}
 #endif /* __ASSEMBLER__ */
 #endif

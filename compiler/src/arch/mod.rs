@@ -6,7 +6,6 @@ mod features;
 pub use features::{ByName, Cpuid, CpuidRegister, FEATURES, FeatureInfo, LEVELS, Level, OsSupport, PROVIDERS, feature};
 
 use iced_x86::Register;
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// An architecture that rows can be written for.
@@ -135,18 +134,16 @@ include!(concat!(env!("OUT_DIR"), "/i386.rs"));
 /// The register of a lower-case name.
 #[must_use]
 pub fn register(name: &str) -> Option<Register> {
-    static NAMES: LazyLock<HashMap<String, Register>> = LazyLock::new(|| {
-        let all = Register::values().filter(|&register| register != Register::None);
-        let named = all.map(|register| (register_name(register), register));
-        named.filter(|(name, _)| !name.starts_with("dontuse")).collect()
-    });
-    NAMES.get(name).copied()
+    let named = Register::values().find(|&register| register_name(register) == name);
+    named.filter(|&register| register != Register::None && !name.starts_with("dontuse"))
 }
 
 /// The lower-case name of a register.
 #[must_use]
-pub fn register_name(register: Register) -> String {
-    format!("{register:?}").to_ascii_lowercase()
+pub fn register_name(register: Register) -> &'static str {
+    static NAMES: LazyLock<Vec<String>> =
+        LazyLock::new(|| Register::values().map(|one| format!("{one:?}").to_ascii_lowercase()).collect());
+    &NAMES[register as usize]
 }
 
 #[cfg(test)]

@@ -104,9 +104,9 @@ fn undeclared(row: &RowCheck<'_>, changed: &Changed, diagnostics: &mut Diagnosti
             continue;
         }
         let name = cell.name(arch);
-        places.push((row.written_at(cell), name.clone()));
+        places.push((row.written_at(cell), name.to_owned()));
         // On i386 the same names as on x86_64 exist for all but the general registers.
-        words.push(Word { text: name, of_arch: cell.is_general() });
+        words.push(Word { text: name.to_owned(), of_arch: cell.is_general() });
     }
     if changed.flags != 0 && !context.contract.clobbers.flags() && !context.op.preserves.flags {
         let undefined = changed.flags & row.summary.flags_undefined;
@@ -150,7 +150,7 @@ fn broken_promises(row: &RowCheck<'_>, changed: &Changed, diagnostics: &mut Diag
     if op.preserves.vector {
         let lost: Vec<Cell> = changed.cells.iter().copied().filter(|cell| cell.is_vector_state()).collect();
         if !lost.is_empty() {
-            let names: Vec<String> = lost.iter().take(4).map(|cell| cell.name(row.context.contract.arch)).collect();
+            let names: Vec<&str> = lost.iter().take(4).map(|cell| cell.name(row.context.contract.arch)).collect();
             let more = if lost.len() > names.len() { " and more" } else { "" };
             diagnostics.push(
                 Diagnostic::new(

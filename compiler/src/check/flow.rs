@@ -5,10 +5,11 @@
 
 use super::effects::{self, Facts};
 use crate::arch::Arch;
+use crate::decode::decode;
 use crate::diagnostics::{Code as Finding, Diagnostic, Diagnostics};
 use crate::model::{AssembledRow, Code};
 use crate::source::Span;
-use iced_x86::{ConstantOffsets, Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind};
+use iced_x86::{ConstantOffsets, FlowControl, Instruction, Mnemonic, OpKind};
 use std::collections::BTreeMap;
 
 /// An instruction and where control goes from it.
@@ -95,9 +96,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn visit(&mut self, offset: u32, todo: &mut Vec<u32>) {
         let bytes = &self.code.bytes[offset as usize..];
-        let mut decoder = Decoder::with_ip(self.arch.bits(), bytes, u64::from(offset), DecoderOptions::NONE);
-        let instruction = decoder.decode();
-        let constants = decoder.get_constant_offsets(&instruction);
+        let (instruction, constants) = decode(bytes, offset, self.arch);
         let span = item_span(self.row, self.code, offset);
         let mut node = Node { instruction, facts: effects::facts(&instruction), span, next: Vec::new() };
         if instruction.is_invalid() {

@@ -26,7 +26,7 @@ impl Needless {
                 Clobber::Register(register) | Clobber::Other(register) => {
                     let cell = Cell::of(register).map(|(cell, _)| cell);
                     let written = cell.is_none_or(|cell| rows.iter().any(|row| row.changed().cells.contains(&cell)));
-                    (!written).then(|| crate::arch::register_name(register))
+                    (!written).then(|| crate::arch::register_name(register).to_owned())
                 }
                 Clobber::SystemFlag(mask) => {
                     let written = rows.iter().any(|row| row.summary.flags_written.keys().any(|bit| bit & mask != 0));

@@ -143,7 +143,7 @@ impl Cell {
     }
 
     /// Its name in messages and in the clobbers clause.
-    pub(super) fn name(self, arch: Arch) -> String {
+    pub(super) fn name(self, arch: Arch) -> &'static str {
         crate::arch::register_name(self.register(arch))
     }
 }

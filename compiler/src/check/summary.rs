@@ -65,7 +65,8 @@ impl Effects {
 
 impl fmt::Display for Effects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let registers = |list: &[Register]| list.iter().map(|&one| crate::arch::register_name(one)).collect::<Vec<_>>();
+        let registers =
+            |list: &[Register]| list.iter().map(|&one| crate::arch::register_name(one).to_owned()).collect::<Vec<_>>();
         let mut parts = Vec::new();
         let mut reads = registers(&self.reads);
         if self.flags_read != 0 {

@@ -56,9 +56,9 @@ struct ContractJson<'a> {
 struct OperandJson<'a> {
     name: &'a str,
     r#type: &'static str,
-    register: String,
+    register: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    high: Option<String>,
+    high: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -80,8 +80,8 @@ struct RowJson<'a> {
 /// What the checks found the row to do.
 #[derive(Serialize)]
 struct EffectsJson<'a> {
-    reads: Vec<String>,
-    writes: Vec<String>,
+    reads: Vec<&'static str>,
+    writes: Vec<&'static str>,
     flags_read: Vec<&'static str>,
     flags_written: Vec<&'static str>,
     flags_undefined: Vec<&'static str>,
@@ -257,7 +257,7 @@ fn type_name(ty: Type) -> &'static str {
 fn clobber(what: Clobber) -> String {
     use iced_x86::RflagsBits;
     match what {
-        Clobber::Register(register) | Clobber::Other(register) => crate::arch::register_name(register),
+        Clobber::Register(register) | Clobber::Other(register) => crate::arch::register_name(register).into(),
         Clobber::Flags => "flags".into(),
         Clobber::SystemFlag(RflagsBits::IF) => "if".into(),
         Clobber::SystemFlag(RflagsBits::DF) => "df".into(),

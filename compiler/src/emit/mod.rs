@@ -8,6 +8,7 @@ pub mod json;
 pub mod layout;
 mod nops;
 pub mod rust;
+mod text;
 
 use crate::arch::Arch;
 use crate::check::Checked;

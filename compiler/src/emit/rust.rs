@@ -12,6 +12,7 @@ use crate::arch::Arch;
 use crate::check::{Checked, CheckedRow};
 use crate::emit::contract;
 use crate::emit::layout::Layout;
+use crate::emit::text::{Text, line};
 use crate::model::{Abi, Unit};
 use crate::source::SourceMap;
 use askama::Template;
@@ -22,6 +23,7 @@ struct Context<'a> {
     checked: &'a Checked,
     sources: &'a SourceMap,
     layout: &'a Layout<'a>,
+    contract: &'a str,
 }
 
 impl<'a> Context<'a> {
@@ -41,8 +43,8 @@ struct File<'a> {
     source: &'a str,
     name: &'a str,
     module: String,
-    docs: Vec<String>,
-    contract: String,
+    docs: String,
+    contract: &'a str,
     site_macro: String,
     features: String,
     wrappers: String,
@@ -64,102 +66,95 @@ pub fn module(checked: &Checked, sources: &SourceMap) -> String {
         let class = site::wrapper_class(contract.sites.first()?);
         Some((class.code, class.len))
     });
-    let cx = Context { checked, sources, layout: &layout };
+    let contract = contract::symbol(checked);
+    let cx = Context { checked, sources, layout: &layout, contract: &contract };
     let set = &checked.unit().set;
-    let (fields, values) = table::ops(&cx);
     let file = sources.files().next().map_or("", |(_, file)| file.path.as_str());
-    let sites = site::asm_macros(&cx);
+    let sites = block(2, |text| site::asm_macros(&cx, text));
     let template = File {
         source: file.rsplit('/').next().unwrap_or(file),
         name: &set.name,
         module: names::ident(&set.name),
-        docs: docs(&set.docs, &format!("Patch set `{}`.", set.name)),
-        contract: contract::symbol(checked),
-        site_macro: lines(site::site_macro(&cx), 1),
-        features: lines(features(&cx), 2),
-        wrappers: lines(wrappers(&cx), 1),
-        op_fields: lines(fields, 2),
-        op_values: lines(values, 2),
-        backends: lines(backend::render(&cx), 2),
+        docs: block(0, |text| docs(text, &set.docs, format_args!("Patch set `{}`.", set.name))),
+        contract: &contract,
+        site_macro: block(1, |text| site::site_macro(&cx, text)),
+        features: block(2, |text| features(&cx, text)),
+        wrappers: block(1, |text| wrappers(&cx, text)),
+        op_fields: block(2, |text| table::op_fields(&cx, text)),
+        op_values: block(2, |text| table::op_values(&cx, text)),
+        backends: block(2, |text| backend::render(&cx, text)),
         has_sites: !sites.is_empty(),
-        sites: lines(sites, 2),
-        functions: lines(table::functions(&cx), 2),
-        fixups: lines(table::fixups(&cx), 2),
-        statics: lines(table::statics(&cx), 2),
+        sites,
+        functions: block(2, |text| table::functions(&cx, text)),
+        fixups: block(2, |text| table::fixups(&cx, text)),
+        statics: block(2, |text| table::statics(&cx, text)),
         root: table::root(&cx),
     };
     template.render().expect("rendering into a String fails only if a value's Display does, and strings do not")
 }
 
-/// Joins lines, indented by `depth` levels.
-fn lines(lines: Vec<String>, depth: usize) -> String {
-    let indent = "    ".repeat(depth);
-    let mut text = String::with_capacity(lines.iter().map(|line| indent.len() + line.len() + 1).sum());
-    for (index, line) in lines.iter().enumerate() {
-        if index > 0 {
-            text.push('\n');
-        }
-        if !line.is_empty() {
-            text.push_str(&indent);
-            text.push_str(line);
-        }
-    }
-    text
+/// A part of the file, indented by `depth` levels.
+fn block(depth: usize, content: impl FnOnce(&mut Text)) -> String {
+    let mut text = Text::new("    ", depth);
+    content(&mut text);
+    text.finish()
 }
 
 /// `///` lines, with a line in place of missing documentation.
-fn docs(docs: &[String], otherwise: &str) -> Vec<String> {
+fn docs(text: &mut Text, docs: &[String], otherwise: std::fmt::Arguments<'_>) {
     if docs.is_empty() {
-        return vec![format!("/// {otherwise}")];
+        line!(text, "/// {otherwise}");
     }
-    docs.iter()
-        .map(|line| if line.is_empty() { "///".to_owned() } else { format!("/// {}", line.trim_start()) })
-        .collect()
+    for line in docs {
+        match line.trim_start() {
+            "" => text.line("///"),
+            line => line!(text, "/// {line}"),
+        }
+    }
 }
 
-fn features(cx: &Context<'_>) -> Vec<String> {
-    let mut lines = Vec::new();
+fn features(cx: &Context<'_>, text: &mut Text) {
     for (bit, feature) in cx.unit().features.iter().enumerate() {
-        lines.extend(docs(&feature.docs, &format!("CPU feature `{}`.", feature.name)));
+        docs(text, &feature.docs, format_args!("CPU feature `{}`.", feature.name));
         let name = names::constant(&feature.name);
-        lines.push(format!("pub const {name}: ::pvc_runtime::Features = ::pvc_runtime::Features(1 << {bit});"));
+        line!(text, "pub const {name}: ::pvc_runtime::Features = ::pvc_runtime::Features(1 << {bit});");
     }
-    lines
+}
+
+/// The modules that the dots of op names make, with the ids of the ops in each.
+#[derive(Default)]
+struct Module {
+    ops: Vec<(usize, String)>,
+    modules: BTreeMap<String, Module>,
 }
 
 /// The wrappers in their modules.
-fn wrappers(cx: &Context<'_>) -> Vec<String> {
-    #[derive(Default)]
-    struct Node {
-        items: Vec<String>,
-        modules: BTreeMap<String, Node>,
-    }
-    impl Node {
-        fn render(self, name: &str) -> Vec<String> {
-            let mut lines = self.items;
-            for (module, node) in self.modules {
-                let path = if name.is_empty() { module.clone() } else { format!("{name}.{module}") };
-                lines.push(format!("/// Operations `{}.*`.", path.replace("r#", "")));
-                lines.push(format!("pub mod {module} {{"));
-                lines.extend(
-                    node.render(&path)
-                        .into_iter()
-                        .map(|line| if line.is_empty() { line } else { format!("    {line}") }),
-                );
-                lines.push("}".to_owned());
-            }
-            lines
-        }
-    }
-    let mut root = Node::default();
+fn wrappers(cx: &Context<'_>, text: &mut Text) {
+    let mut root = Module::default();
     for (id, entry) in cx.layout.ops.iter().enumerate() {
+        if entry.contract.is_none_or(|contract| !wrapper::has_wrapper(entry.op, contract)) {
+            continue;
+        }
         let (modules, function) = names::path(&entry.op.name);
-        let depth = modules.len();
-        let Some(wrapper) = wrapper::render(cx, id, &function, depth) else { continue };
-        let Some(contract) = entry.contract else { continue };
-        let node = modules.into_iter().fold(&mut root, |node, module| node.modules.entry(module).or_default());
-        node.items.extend(wrapper::results_struct(entry.op, contract, &function));
-        node.items.extend(wrapper);
+        let module = modules.into_iter().fold(&mut root, |module, name| module.modules.entry(name).or_default());
+        module.ops.push((id, function));
     }
-    root.render("")
+    module_content(cx, &root, "", 0, text);
+}
+
+/// The content of a module that stands `depth` modules below the set's own.
+fn module_content(cx: &Context<'_>, module: &Module, path: &str, depth: usize, text: &mut Text) {
+    for (id, function) in &module.ops {
+        let entry = &cx.layout.ops[*id];
+        let Some(contract) = entry.contract else { continue };
+        wrapper::results_struct(entry.op, contract, function, text);
+        wrapper::render(cx, *id, function, depth, text);
+    }
+    for (name, inner) in &module.modules {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        line!(text, "/// Operations `{}.*`.", path.replace("r#", ""));
+        line!(text, "pub mod {name} {{");
+        text.nested(1, |text| module_content(cx, inner, &path, depth + 1, text));
+        text.line("}");
+    }
 }

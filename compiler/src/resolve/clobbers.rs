@@ -107,9 +107,8 @@ fn item(word: &Word, arch: Arch, arches: &[Arch], group: &Group<Word>) -> Result
 
 fn unknown(word: &Word, arch: Arch) -> Box<Diagnostic> {
     let table = arch.table();
-    let registers: Vec<String> =
-        table.caller_saved.iter().chain(table.callee_saved).map(|&register| register_name(register)).collect();
-    let known = WORDS.iter().map(|(name, _)| *name).chain(["none"]).chain(registers.iter().map(String::as_str));
+    let registers = table.caller_saved.iter().chain(table.callee_saved).map(|&register| register_name(register));
+    let known = WORDS.iter().map(|(name, _)| *name).chain(["none"]).chain(registers);
     let found =
         Diagnostic::new(Code::UNKNOWN_NAME, word.span, format!("no register or effect is called `{}`", word.text));
     let near = match word.text.as_str() {

@@ -270,7 +270,7 @@ fn explicit(context: &mut Context<'_>, arch: Arch, ty: Type, place: &Word) -> Op
     // A 32-bit name stands for the whole register, so that one line can serve both arches.
     let named_bits = named.size() as u32 * 8;
     if named_bits < bits && !(matches!(ty, Type::Word | Type::Ptr) && named_bits == 32) {
-        let right = registers::part(whole, bits, arch).unwrap_or_else(|| register_name(whole));
+        let right = registers::part(whole, bits, arch).unwrap_or_else(|| register_name(whole).to_owned());
         context.report(error(format!("`{name}` has {named_bits} bits, the operand {bits}")).fix(
             format!("write `{right}`"),
             place.span,

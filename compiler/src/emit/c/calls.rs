@@ -102,7 +102,7 @@ pub(super) fn wrapper(set: &Set, op: &Op<CheckedRow>, contract: &Contract<Checke
             // The site gets the whole register, so it is made whole here.
             _ => format!("(unsigned long){}", names::variable(param)),
         };
-        variables.push(variable(&name, Some(&value)));
+        variables.push(variable(name, Some(&value)));
         named.push(operand.register);
         if result_registers.contains(&operand.register) || destroyed.contains(&operand.register) {
             outputs.push(format!("\"+{}\"(pv_{name})", constraint(operand.register)));
@@ -113,7 +113,7 @@ pub(super) fn wrapper(set: &Set, op: &Op<CheckedRow>, contract: &Contract<Checke
     for &register in &result_registers {
         if !named.contains(&register) {
             let name = register_name(register);
-            variables.push(variable(&name, None));
+            variables.push(variable(name, None));
             outputs.push(format!("\"={}\"(pv_{name})", constraint(register)));
             named.push(register);
         }
@@ -162,7 +162,7 @@ fn variable(register: &str, value: Option<&str>) -> String {
 }
 
 fn constraint(register: Register) -> &'static str {
-    constraint_letter(&register_name(register)).unwrap_or("r")
+    constraint_letter(register_name(register)).unwrap_or("r")
 }
 
 /// The registers that have a constraint of their own; the others need a register variable.
@@ -464,11 +464,11 @@ fn stack_pointer(arch: Arch) -> &'static str {
 }
 
 fn push(arch: Arch, register: Register) -> String {
-    push_named(&register_name(register), word(arch))
+    push_named(register_name(register), word(arch))
 }
 
 fn pop(arch: Arch, register: Register) -> String {
-    pop_named(&register_name(register), word(arch))
+    pop_named(register_name(register), word(arch))
 }
 
 fn push_named(register: &str, word: usize) -> String {

@@ -114,7 +114,7 @@ fn arch_part(unit: &Unit<CheckedRow>, arch: Arch, context: &Context<'_>) -> Arch
         .iter()
         .enumerate()
         .filter_map(|(id, op)| Some((id, op, op.on(arch)?)))
-        .flat_map(|(id, op, contract)| assembler_macros(context, id, op, contract))
+        .map(|(id, op, contract)| assembler_macros(context, id, op, contract))
         .collect();
     ArchPart { name: arch.name(), condition: condition(arch), ops, macros }
 }
@@ -154,14 +154,10 @@ fn op_part(unit: &Unit<CheckedRow>, id: usize, op: &Op<CheckedRow>, arch: Arch, 
         code.push_str(&format!("extern void pv_{name}_call_{ident}(void) PV_HIDDEN;\n"));
     }
     for site in &contract.sites {
-        let mut lines = vec![format!(
-            "#define {} /* {} */",
-            site_macro(context, op, site),
-            names::comment(&sites::describe(op, contract, site))
-        )];
-        let text = sites::lines(context, id, op, contract, site, Flavour::C);
-        lines.extend(text.into_iter().map(|line| format!("\t\"{}\\n\"", line.replace('"', "\\\""))));
-        code.push_str(&continued(&lines));
+        let what = sites::describe(op, contract, site);
+        code.push_str(&format!("#define {} /* {} */", site_macro(context, op, site), names::comment(&what)));
+        code.push_str(&sites::text(context, id, op, contract, site, Flavour::C));
+        code.push('\n');
     }
     if calls::has_wrapper(op, contract) {
         code.push_str(&calls::wrapper(set, op, contract, &site_macro(context, op, &contract.sites[0])));
@@ -197,23 +193,14 @@ fn site_macro(context: &Context<'_>, op: &Op<CheckedRow>, site: &crate::model::S
     format!("PV_SITE_{}_{}_{}", context.set, names::ident(op), names::kind(site))
 }
 
-fn assembler_macros(
-    context: &Context<'_>,
-    id: usize,
-    op: &Op<CheckedRow>,
-    contract: &Contract<CheckedRow>,
-) -> Vec<String> {
-    let mut lines = Vec::new();
+fn assembler_macros(context: &Context<'_>, id: usize, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> String {
+    let mut text = String::new();
     for site in &contract.sites {
-        lines.push(format!(".macro {}", site_macro(context, op, site)));
-        lines.extend(
-            sites::lines(context, id, op, contract, site, Flavour::Assembler)
-                .into_iter()
-                .map(|line| format!("\t{line}")),
-        );
-        lines.push(".endm".to_owned());
+        text.push_str(&format!(".macro {}\n", site_macro(context, op, site)));
+        text.push_str(&sites::text(context, id, op, contract, site, Flavour::Assembler));
+        text.push_str(".endm\n");
     }
-    lines
+    text
 }
 
 /// Lines of one macro.

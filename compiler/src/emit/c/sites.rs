@@ -6,6 +6,7 @@ use crate::check::CheckedRow;
 use crate::emit::nops::nops;
 use crate::model::{Code, Contract, Op, Site};
 use pvc_asm::FixupKind;
+use std::fmt::{Arguments, Write};
 
 /// What the text of a site refers to.
 pub(super) struct Context<'a> {
@@ -21,88 +22,117 @@ pub(super) struct Context<'a> {
 const NOCALL: u8 = 0x10;
 const LIVE: u8 = 0x20;
 
-/// What makes labels unique: a placeholder until the flavour is known.
-const UNIQUE: &str = "\u{1}";
-
 /// Where the text will stand.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flavour {
-    /// A string of extended asm: `%` is doubled, `%=` makes labels unique.
+    /// Strings of extended asm, the rest of a `#define`: `%` is doubled, `%=` makes labels unique.
     C,
-    /// A macro of the assembler: `\@` makes labels unique.
+    /// Lines of an assembler macro: `\@` makes labels unique.
     Assembler,
 }
 
-/// The lines of a site: its bytes, its record, and its stub if it has one.
-pub(super) fn lines(
+/// The asm text of one site as it grows.
+struct SiteText {
+    flavour: Flavour,
+    text: String,
+}
+
+impl SiteText {
+    /// What makes a label unique.
+    fn unique(&self) -> &'static str {
+        match self.flavour {
+            Flavour::C => "%=",
+            Flavour::Assembler => "\\@",
+        }
+    }
+
+    /// A quotation mark inside the text.
+    fn quote(&self) -> &'static str {
+        match self.flavour {
+            Flavour::C => "\\\"",
+            Flavour::Assembler => "\"",
+        }
+    }
+
+    fn push(&mut self, line: Arguments<'_>) {
+        let (start, end) = match self.flavour {
+            Flavour::C => (" \\\n\t\"", "\\n\""),
+            Flavour::Assembler => ("\t", "\n"),
+        };
+        self.text.push_str(start);
+        self.text.write_fmt(line).expect("writing to a String does not fail");
+        self.text.push_str(end);
+    }
+}
+
+/// A site: its bytes, its record, and its stub if it has one.
+pub(super) fn text(
     context: &Context<'_>,
     id: usize,
     op: &Op<CheckedRow>,
     contract: &Contract<CheckedRow>,
     site: &Site,
     flavour: Flavour,
-) -> Vec<String> {
-    let mut text = Vec::new();
+) -> String {
+    let mut text = SiteText { flavour, text: String::with_capacity(512) };
+    let (unique, quote, set) = (text.unique(), text.quote(), context.set);
     let len = site.len.unwrap_or_default();
     let slot = slot(context, contract.arch, id);
-    let label = format!(".Lpv{UNIQUE}");
+    // What the record is linked to: a site and its record are dropped together.
+    let mut anchor = ".Lpv";
     if op.live {
         // An aligned 8-byte word is fetched and stored at once; a site across two words could be seen half written.
-        text.push(format!(".p2align 3,,{}", len.saturating_sub(1)));
+        text.push(format_args!(".p2align 3,,{}", len.saturating_sub(1)));
     }
-    text.push(format!("{label}:"));
-    let mut anchor = label.clone();
+    text.push(format_args!(".Lpv{unique}:"));
     match site.kind.operand {
         SiteOperand::None => {
-            match inline_row(contract, site) {
-                Some(row) => {
-                    text.extend(code(&row.code));
-                    text.extend(bytes(&nops(usize::from(len) - row.code.bytes.len())));
-                }
-                None => text.extend(bytes(&nops(usize::from(len)))),
+            let row = inline_row(contract, site);
+            let used = row.map_or(0, |row| row.code.bytes.len());
+            let code = row.map(|row| code(&row.code)).unwrap_or_default();
+            for line in code.into_iter().chain(bytes(&nops(usize::from(len) - used))) {
+                text.push(format_args!("{line}"));
             }
-            // Nothing else of such a site names the ops structure.
-            text.push(format!(".pushsection pv_contract_{}, \"ao\", @progbits, {label}", context.set));
-            text.push(format!(".long {} - .; .popsection", context.contract));
         }
         SiteOperand::Trampoline => {
-            let target = format!("pv_{}_call_{}", context.set, names::ident(op));
-            text.push(format!("{}; .long {target} - . - 4", byte_list(site.kind.opcode)));
-            text.push(format!(".pushsection pv_contract_{}, \"ao\", @progbits, {label}", context.set));
-            text.push(format!(".long {} - .; .popsection", context.contract));
+            let (opcode, ident) = (byte_list(site.kind.opcode), names::ident(op));
+            text.push(format_args!("{opcode}; .long pv_{set}_call_{ident} - . - 4"));
         }
-        SiteOperand::SlotRel => text.push(format!("{}; .long {slot} - . - 4", byte_list(site.kind.opcode))),
-        SiteOperand::SlotAbs => text.push(format!("{}; .long {slot}", byte_list(site.kind.opcode))),
+        SiteOperand::SlotRel => text.push(format_args!("{}; .long {slot} - . - 4", byte_list(site.kind.opcode))),
+        SiteOperand::SlotAbs => text.push(format_args!("{}; .long {slot}", byte_list(site.kind.opcode))),
         SiteOperand::Stub => {
-            text.push(format!("{}; .long .Lpvstub{UNIQUE} - . - 4", byte_list(site.kind.opcode)));
-            anchor = format!(".Lpvend{UNIQUE}");
-            text.push(".subsection 1".to_owned());
-            text.push(format!(".Lpvstub{UNIQUE}:"));
+            text.push(format_args!("{}; .long .Lpvstub{unique} - . - 4", byte_list(site.kind.opcode)));
+            text.push(format_args!(".subsection 1"));
+            text.push(format_args!(".Lpvstub{unique}:"));
             for line in contract.arch.table().stub {
                 // Bytes instead of `jmp`, which an assembler may shorten.
-                match line.strip_suffix("jmp BACK") {
-                    Some(_) => text.push(format!(".byte 0xe9; .long {label} + {len} - . - 4")),
-                    None => text.push(line.replace("SLOT", &slot)),
+                if line.ends_with("jmp BACK") {
+                    text.push(format_args!(".byte 0xe9; .long .Lpv{unique} + {len} - . - 4"));
+                    continue;
+                }
+                let line = line.replace("SLOT", &slot);
+                match flavour {
+                    Flavour::C => text.push(format_args!("{}", line.replace('%', "%%"))),
+                    Flavour::Assembler => text.push(format_args!("{line}")),
                 }
             }
-            text.push(format!("{anchor}:"));
-            text.push(".previous".to_owned());
+            anchor = ".Lpvend";
+            text.push(format_args!(".Lpvend{unique}:"));
+            text.push(format_args!(".previous"));
         }
     }
-    // C in user space may have live data below the stack pointer and need not have it aligned: no call there.
-    let nocall = op.nocall || (context.user && site.kind.operand == SiteOperand::None && matches!(flavour, Flavour::C));
-    let kind = site.kind.code | if nocall { NOCALL } else { 0 } | if op.live { LIVE } else { 0 };
-    text.push(format!(".pushsection pv_sites_{}, \"ao\", @progbits, {label}; .p2align 2", context.set));
-    text.push(format!(".long {anchor} - .; .short {id}; .byte {len}, {kind:#04x}"));
-    text.push(".popsection".to_owned());
-    text.into_iter().map(|line| finish(&line, flavour)).collect()
-}
-
-fn finish(line: &str, flavour: Flavour) -> String {
-    match flavour {
-        Flavour::C => line.replace('%', "%%").replace(UNIQUE, "%="),
-        Flavour::Assembler => line.replace(UNIQUE, "\\@"),
+    if matches!(site.kind.operand, SiteOperand::None | SiteOperand::Trampoline) {
+        // Nothing else of such a site names the ops structure.
+        text.push(format_args!(".pushsection pv_contract_{set}, {quote}ao{quote}, @progbits, .Lpv{unique}"));
+        text.push(format_args!(".long {} - .; .popsection", context.contract));
     }
+    // C in user space may have live data below the stack pointer and need not have it aligned: no call there.
+    let nocall = op.nocall || (context.user && site.kind.operand == SiteOperand::None && flavour == Flavour::C);
+    let kind = site.kind.code | if nocall { NOCALL } else { 0 } | if op.live { LIVE } else { 0 };
+    text.push(format_args!(".pushsection pv_sites_{set}, {quote}ao{quote}, @progbits, .Lpv{unique}; .p2align 2"));
+    text.push(format_args!(".long {anchor}{unique} - .; .short {id}; .byte {len}, {kind:#04x}"));
+    text.push(format_args!(".popsection"));
+    text.text
 }
 
 /// What a site of this kind does before it is patched, for a comment.
@@ -175,6 +205,10 @@ fn bytes(bytes: &[u8]) -> Option<String> {
 }
 
 fn byte_list(bytes: &[u8]) -> String {
-    let list: Vec<String> = bytes.iter().map(|byte| format!("{byte:#04x}")).collect();
-    format!(".byte {}", list.join(", "))
+    let mut text = String::with_capacity(6 + 6 * bytes.len());
+    for (index, byte) in bytes.iter().enumerate() {
+        let before = if index == 0 { ".byte " } else { ", " };
+        write!(text, "{before}{byte:#04x}").expect("writing to a String does not fail");
+    }
+    text
 }

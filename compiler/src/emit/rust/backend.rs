@@ -4,6 +4,7 @@ use super::names::{camel, ident, type_name};
 use super::thunk::{self, ARGUMENTS, Frame};
 use super::{Context, docs, safety};
 use crate::check::CheckedRow;
+use crate::emit::text::{Text, line};
 use crate::model::{Abi, Contract, Op};
 use iced_x86::Register;
 
@@ -78,49 +79,43 @@ pub(super) fn slot_type(op: &Op<CheckedRow>, contract: Option<&Contract<CheckedR
 }
 
 /// The content of `mod backends`.
-pub(super) fn render(cx: &Context<'_>) -> Vec<String> {
-    let mut lines = Vec::new();
+pub(super) fn render(cx: &Context<'_>, text: &mut Text) {
     for entry in &cx.layout.ops {
         let (op, Some(contract)) = (entry.op, entry.contract) else { continue };
         let name = camel(&op.ident());
         let unsafety = if safety::danger(cx.abi(), op, contract).is_some() { "unsafe " } else { "" };
         match slot_kind(cx.abi(), op, contract) {
             SlotKind::Plain => {
-                lines.push(format!("/// A backend of `{}`: a plain function.", op.name));
+                line!(text, "/// A backend of `{}`: a plain function.", op.name);
                 let signature = signature(contract, &results_path(op), false);
-                lines.push(format!("pub type {name} = {unsafety}extern \"sysv64\" fn{signature};"));
+                line!(text, "pub type {name} = {unsafety}extern \"sysv64\" fn{signature};");
             }
-            SlotKind::Routine => lines.extend(routine(op, &name)),
-            SlotKind::Thunk => lines.extend(behind_thunk(cx, op, contract, &name, unsafety)),
+            SlotKind::Routine => routine(op, &name, text),
+            SlotKind::Thunk => behind_thunk(cx, op, contract, &name, unsafety, text),
         }
     }
-    lines
 }
 
-fn address_type(name: &str) -> Vec<String> {
-    vec![
-        "#[repr(transparent)]".to_owned(),
-        "#[derive(Clone, Copy, Debug)]".to_owned(),
-        format!("pub struct {name}(*const ::core::ffi::c_void);"),
-    ]
+fn address_type(name: &str, text: &mut Text) {
+    text.lines(["#[repr(transparent)]", "#[derive(Clone, Copy, Debug)]"]);
+    line!(text, "pub struct {name}(*const ::core::ffi::c_void);");
 }
 
-fn routine(op: &Op<CheckedRow>, name: &str) -> Vec<String> {
-    let mut lines = vec![format!("/// A backend of `{}`: a routine that keeps its contract by itself.", op.name)];
-    lines.extend(address_type(name));
-    lines.extend([
-        format!("impl {name} {{"),
-        "    /// Takes the routine at `address` on trust.".to_owned(),
-        "    ///".to_owned(),
-        "    /// # Safety".to_owned(),
-        "    ///".to_owned(),
-        "    /// The code there keeps the contract of the op: operands, clobbers, and how it leaves.".to_owned(),
-        "    pub const unsafe fn new(address: *const ::core::ffi::c_void) -> Self {".to_owned(),
-        "        Self(address)".to_owned(),
-        "    }".to_owned(),
-        "}".to_owned(),
+fn routine(op: &Op<CheckedRow>, name: &str, text: &mut Text) {
+    line!(text, "/// A backend of `{}`: a routine that keeps its contract by itself.", op.name);
+    address_type(name, text);
+    line!(text, "impl {name} {{");
+    text.lines([
+        "    /// Takes the routine at `address` on trust.",
+        "    ///",
+        "    /// # Safety",
+        "    ///",
+        "    /// The code there keeps the contract of the op: operands, clobbers, and how it leaves.",
+        "    pub const unsafe fn new(address: *const ::core::ffi::c_void) -> Self {",
+        "        Self(address)",
+        "    }",
+        "}",
     ]);
-    lines
 }
 
 fn behind_thunk(
@@ -129,36 +124,34 @@ fn behind_thunk(
     contract: &Contract<CheckedRow>,
     name: &str,
     unsafety: &str,
-) -> Vec<String> {
+    text: &mut Text,
+) {
     let signature = signature(contract, &results_path(op), true);
-    let mut lines = vec![
-        format!(
-            "/// A backend of `{}` behind its thunk; made by [`{name}::of`], so that a plain function, which would",
-            op.name
-        ),
-        "/// destroy registers that call sites keep values in, cannot be installed by mistake.".to_owned(),
-    ];
-    lines.extend(address_type(name));
-    lines.push(format!("/// A plain function that does the work of `{}`.", op.name));
-    lines.push(format!("pub trait {name}Backend {{"));
-    lines.extend(docs(&op.docs, &format!("`{}`.", op.name)).into_iter().map(|line| format!("    {line}")));
-    if !unsafety.is_empty() {
-        lines.extend(
-            ["///", "/// # Safety", "///", "/// Called under the promises of the op's own callers."]
-                .map(|line| format!("    {line}")),
-        );
-    }
-    lines.push(format!("    {unsafety}extern \"sysv64\" fn call{signature};"));
-    lines.push("}".to_owned());
-    lines.push(format!("impl {name} {{"));
-    lines.push("    /// The backend `B`, behind the thunk that saves what the op does not clobber.".to_owned());
-    lines.push(format!("    pub fn of<B: {name}Backend>() -> Self {{"));
-    lines.push("        #[unsafe(naked)]".to_owned());
-    lines.push(format!("        unsafe extern \"sysv64\" fn thunk<B: {name}Backend>() {{"));
-    lines.extend(thunk::render(cx, op, contract, "B::call").into_iter().map(|line| format!("            {line}")));
-    lines.push("        }".to_owned());
-    lines.push("        Self(thunk::<B> as *const ::core::ffi::c_void)".to_owned());
-    lines.push("    }".to_owned());
-    lines.push("}".to_owned());
-    lines
+    line!(
+        text,
+        "/// A backend of `{}` behind its thunk; made by [`{name}::of`], so that a plain function, which would",
+        op.name
+    );
+    text.line("/// destroy registers that call sites keep values in, cannot be installed by mistake.");
+    address_type(name, text);
+    line!(text, "/// A plain function that does the work of `{}`.", op.name);
+    line!(text, "pub trait {name}Backend {{");
+    text.nested(1, |text| {
+        docs(text, &op.docs, format_args!("`{}`.", op.name));
+        if !unsafety.is_empty() {
+            text.lines(["///", "/// # Safety", "///", "/// Called under the promises of the op's own callers."]);
+        }
+        line!(text, "{unsafety}extern \"sysv64\" fn call{signature};");
+    });
+    text.line("}");
+    line!(text, "impl {name} {{");
+    text.nested(1, |text| {
+        text.line("/// The backend `B`, behind the thunk that saves what the op does not clobber.");
+        line!(text, "pub fn of<B: {name}Backend>() -> Self {{");
+        text.line("    #[unsafe(naked)]");
+        line!(text, "    unsafe extern \"sysv64\" fn thunk<B: {name}Backend>() {{");
+        text.nested(2, |text| thunk::render(cx, op, contract, "B::call", text));
+        text.lines(["    }", "    Self(thunk::<B> as *const ::core::ffi::c_void)", "}"]);
+    });
+    text.line("}");
 }

@@ -80,8 +80,14 @@ pub(super) fn type_size(ty: Type) -> u32 {
 }
 
 /// Text as the content of a Rust string literal.
-pub(super) fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.escape_default())
+pub(super) struct Quoted<'a>(pub(super) &'a str);
+
+impl std::fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Character by character only where there is something to escape.
+        let plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\'' | b'\\');
+        if self.0.bytes().all(plain) { f.write_str(self.0) } else { write!(f, "{}", self.0.escape_default()) }
+    }
 }
 
 #[cfg(test)]

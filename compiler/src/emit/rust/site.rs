@@ -6,12 +6,13 @@
 //! codegen unit, or the program under LTO), hence the guard.
 
 use super::Context;
-use super::names::quoted;
+use super::names::Quoted;
 use crate::arch::{Arch, SiteOperand};
 use crate::check::CheckedRow;
-use crate::emit::contract;
 use crate::emit::nops::nops;
+use crate::emit::text::{Text, line};
 use crate::model::{Op, Site};
+use std::fmt::Write;
 
 /// `PV_SITE_NOCALL` in the kind byte of a record.
 const NOCALL: u8 = 0x10;
@@ -83,8 +84,12 @@ fn is_inline(code: u8) -> bool {
 
 /// Bytes as a directive.
 pub(super) fn bytes(bytes: &[u8]) -> String {
-    let list: Vec<String> = bytes.iter().map(|byte| format!("{byte:#04x}")).collect();
-    format!(".byte {}", list.join(", "))
+    let mut text = String::with_capacity(6 + 6 * bytes.len());
+    for (index, byte) in bytes.iter().enumerate() {
+        let before = if index == 0 { ".byte " } else { ", " };
+        write!(text, "{before}{byte:#04x}").expect("writing to a String does not fail");
+    }
+    text
 }
 
 /// The code of a row as directives: bytes, and an expression for each fixup.
@@ -115,83 +120,75 @@ pub(super) fn code(row: &CheckedRow) -> String {
     parts.join("; ")
 }
 
-/// The lines before and after the body of a site, as they go into the assembler. `(op, len, kind)` are what the record says.
-fn around(cx: &Context<'_>) -> (Vec<String>, Vec<String>) {
-    let name = &cx.unit().set.name;
-    let contract = contract::symbol(cx.checked);
-    let before = [
-        ".altmacro",
-        &format!(".ifndef .Lpv_{name}_sites"),
-        &format!(".set .Lpv_{name}_sites, 0"),
-        &format!(".macro pv_{name}_at pv_n"),
-        &format!(".Lpv_{name}_at\\pv_n:"),
-        ".endm",
-        &format!(".macro pv_{name}_record pv_n, pv_op, pv_len, pv_kind"),
-        &format!(".pushsection pv_sites_{name},\"ao\",@progbits,.Lpv_{name}_at\\pv_n"),
-        ".p2align 2",
-        &format!(".Lpv_{name}_record\\pv_n:"),
-        &format!(".long .Lpv_{name}_at\\pv_n - .Lpv_{name}_record\\pv_n"),
-        ".short \\pv_op",
-        ".byte \\pv_len, \\pv_kind",
-        ".popsection",
-        ".endm",
-        // Once a unit. Kept by linkers, for which a relocation that does nothing would not be a reference.
-        &format!(".pushsection .rodata.pv_{name}_contract,\"aR\",@progbits"),
-        ".p2align 2",
-        &format!(".long {contract} - ."),
-        ".popsection",
-        ".endif",
-        &format!(".set .Lpv_{name}_sites, .Lpv_{name}_sites + 1"),
-        &format!("pv_{name}_at %.Lpv_{name}_sites"),
-    ];
-    let after = [format!("pv_{name}_record %.Lpv_{name}_sites, "), ".noaltmacro".to_owned()];
-    (before.map(str::to_owned).to_vec(), after.to_vec())
+/// The lines before the body of a site, as they go into the assembler.
+fn before(cx: &Context<'_>, text: &mut Text) {
+    let (name, contract) = (&cx.unit().set.name, cx.contract);
+    text.line(r#"".altmacro\n","#);
+    line!(text, r#"".ifndef .Lpv_{name}_sites\n","#);
+    line!(text, r#"".set .Lpv_{name}_sites, 0\n","#);
+    line!(text, r#"".macro pv_{name}_at pv_n\n","#);
+    line!(text, r#"".Lpv_{name}_at\\pv_n:\n","#);
+    text.line(r#"".endm\n","#);
+    line!(text, r#"".macro pv_{name}_record pv_n, pv_op, pv_len, pv_kind\n","#);
+    line!(text, r#"".pushsection pv_sites_{name},\"ao\",@progbits,.Lpv_{name}_at\\pv_n\n","#);
+    text.line(r#"".p2align 2\n","#);
+    line!(text, r#"".Lpv_{name}_record\\pv_n:\n","#);
+    line!(text, r#"".long .Lpv_{name}_at\\pv_n - .Lpv_{name}_record\\pv_n\n","#);
+    text.line(r#"".short \\pv_op\n","#);
+    text.line(r#"".byte \\pv_len, \\pv_kind\n","#);
+    text.line(r#"".popsection\n","#);
+    text.line(r#"".endm\n","#);
+    // Once a unit. Kept by linkers, for which a relocation that does nothing would not be a reference.
+    line!(text, r#"".pushsection .rodata.pv_{name}_contract,\"aR\",@progbits\n","#);
+    text.line(r#"".p2align 2\n","#);
+    line!(text, r#"".long {contract} - .\n","#);
+    text.line(r#"".popsection\n","#);
+    text.line(r#"".endif\n","#);
+    line!(text, r#"".set .Lpv_{name}_sites, .Lpv_{name}_sites + 1\n","#);
+    line!(text, r#""pv_{name}_at %.Lpv_{name}_sites\n","#);
 }
 
 /// The macro of the wrappers: `(op, len, kind, body)` to asm text.
-pub(super) fn site_macro(cx: &Context<'_>) -> Vec<String> {
-    let (before, after) = around(cx);
-    let mut lines = vec![
-        format!("macro_rules! {} {{", macro_name(cx)),
-        "    ($op:literal, $len:literal, $kind:literal, $body:literal) => {".to_owned(),
-        "        ::core::concat!(".to_owned(),
-    ];
-    lines.extend(before.iter().map(|line| format!("            {},", quoted(&format!("{line}\n")))));
-    lines.push("            $body,".to_owned());
-    lines.push(format!("            {}, $op, \", \", $len, \", \", $kind,", quoted(&format!("\n{}", after[0]))));
-    lines.push(format!("            {},", quoted(&format!("\n{}\n", after[1]))));
-    lines.extend(["        )".to_owned(), "    };".to_owned(), "}".to_owned()]);
-    lines
+pub(super) fn site_macro(cx: &Context<'_>, text: &mut Text) {
+    let name = &cx.unit().set.name;
+    line!(text, "macro_rules! {} {{", macro_name(cx));
+    text.line("    ($op:literal, $len:literal, $kind:literal, $body:literal) => {");
+    text.line("        ::core::concat!(");
+    text.nested(3, |text| {
+        before(cx, text);
+        text.line("$body,");
+        line!(text, r#""\npv_{name}_record %.Lpv_{name}_sites, ", $op, ", ", $len, ", ", $kind,"#);
+        text.line(r#""\n.noaltmacro\n","#);
+    });
+    text.lines(["        )", "    };", "}"]);
 }
 
 /// A macro without arguments for each kind that the contract lists: the text of one site for `global_asm!` and `naked_asm!`.
-pub(super) fn asm_macros(cx: &Context<'_>) -> Vec<String> {
-    let mut lines = Vec::new();
-    let (before, after) = around(cx);
+pub(super) fn asm_macros(cx: &Context<'_>, text: &mut Text) {
+    let set = &cx.unit().set.name;
     for (id, entry) in cx.layout.ops.iter().enumerate() {
         let Some(contract) = entry.contract else { continue };
         for site in contract.sites.iter().filter(|site| site.kind.operand != SiteOperand::Stub) {
             let class = Class::of(site);
             let plain = format!("{}_{}", entry.op.ident(), site.label().replace(['.', '(', ')'], "_"));
             let public = plain.trim_end_matches('_');
-            let name = format!("pv_{}_{public}", cx.unit().set.name);
             let operand = match class.operand {
                 SiteOperand::SlotRel | SiteOperand::SlotAbs => " Needs `pv_ops = sym OPS`.",
                 SiteOperand::Trampoline => " Needs `pv_call = sym` of the op's trampoline in `table`.",
                 SiteOperand::None | SiteOperand::Stub => "",
             };
-            lines.push(format!("/// A `{}` site of `{}`: {} bytes.{operand}", site.label(), entry.op.name, class.len));
-            lines.push(format!("macro_rules! {name} {{"));
-            lines.push("    () => {".to_owned());
-            lines.push("        ::core::concat!(".to_owned());
-            lines.extend(before.iter().map(|line| format!("            {},", quoted(&format!("{line}\n")))));
-            lines.push(format!("            {},", quoted(&format!("{}\n", body(cx, id, class)))));
-            let record = format!("{}{id}, {}, {}\n", after[0], class.len, class.code | flags(entry.op));
-            lines.push(format!("            {},", quoted(&record)));
-            lines.push(format!("            {},", quoted(&format!("{}\n", after[1]))));
-            lines.extend(["        )".to_owned(), "    };".to_owned(), "}".to_owned()]);
-            lines.push(format!("pub(crate) use {name} as {public};"));
+            line!(text, "/// A `{}` site of `{}`: {} bytes.{operand}", site.label(), entry.op.name, class.len);
+            line!(text, "macro_rules! pv_{set}_{public} {{");
+            text.lines(["    () => {", "        ::core::concat!("]);
+            text.nested(3, |text| {
+                before(cx, text);
+                line!(text, r#""{}\n","#, Quoted(&body(cx, id, class)));
+                let kind = class.code | flags(entry.op);
+                line!(text, r#""pv_{set}_record %.Lpv_{set}_sites, {id}, {}, {kind}\n","#, class.len);
+                text.line(r#"".noaltmacro\n","#);
+            });
+            text.lines(["        )", "    };", "}"]);
+            line!(text, "pub(crate) use pv_{set}_{public} as {public};");
         }
     }
-    lines
 }

@@ -1,8 +1,10 @@
 //! The tables: defaults, trampolines, and the statics that `runtime/FORMAT.md` describes.
 
+use super::names::Quoted;
 use super::{Context, backend, site, thunk};
 use crate::arch::{Arch, SiteOperand};
 use crate::emit::layout::RowEntry;
+use crate::emit::text::{Text, line};
 use crate::model::FeatureSource;
 use pvc_asm::FixupKind;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,25 +30,31 @@ fn fixup_kind(kind: FixupKind) -> Option<&'static str> {
 }
 
 /// `// irq.save_fl: pushf; pop %rax (x86_64.pv:31)`
-fn comment(cx: &Context<'_>, entry: &RowEntry<'_>) -> String {
+fn comment(cx: &Context<'_>, entry: &RowEntry<'_>, text: &mut Text) {
     let row = entry.row;
     let when = row.row.when.as_ref().map_or(String::new(), |when| format!(" when {}", when.text));
     let file = &cx.sources.file(row.row.file).path;
     let file = file.rsplit('/').next().unwrap_or(file);
-    format!("// {}{when}: {} ({file}:{})", entry.op.name, row.disassembly.replace('\n', "; "), row.row.line)
+    line!(text, "// {}{when}: {} ({file}:{})", entry.op.name, row.disassembly.replace('\n', "; "), row.row.line);
 }
 
-fn naked(name: &str, doc: &str, asm: &[String], operands: &[String]) -> Vec<String> {
-    let mut lines = vec![
-        format!("/// {doc}"),
-        "#[unsafe(naked)]".to_owned(),
-        format!("pub unsafe extern \"sysv64\" fn {name}() {{"),
-        "    ::core::arch::naked_asm!(".to_owned(),
-    ];
-    lines.extend(asm.iter().map(|line| format!("        \"{line}\",")));
-    lines.extend(operands.iter().map(|operand| format!("        {operand},")));
-    lines.extend(["        options(att_syntax)".to_owned(), "    )".to_owned(), "}".to_owned()]);
-    lines
+/// A function that is nothing but `asm`; `operands` end in a comma.
+fn naked(text: &mut Text, name: &str, asm: &[&str], operands: &str) {
+    text.line("#[unsafe(naked)]");
+    line!(text, "pub unsafe extern \"sysv64\" fn {name}() {{");
+    text.nested(1, |text| {
+        text.line("::core::arch::naked_asm!(");
+        text.nested(1, |text| {
+            text.line(r#""endbr64","#);
+            asm.iter().for_each(|line| line!(text, "\"{line}\","));
+            if !operands.is_empty() {
+                text.line(operands);
+            }
+            text.line("options(att_syntax)");
+        });
+        text.line(")");
+    });
+    text.line("}");
 }
 
 /// The first row without a condition.
@@ -65,61 +73,53 @@ fn default_fn(cx: &Context<'_>, id: usize) -> String {
 }
 
 /// The default implementations, the trampolines, and the external functions that defaults call.
-pub(super) fn functions(cx: &Context<'_>) -> Vec<String> {
-    let mut lines = Vec::new();
+pub(super) fn functions(cx: &Context<'_>, text: &mut Text) {
     let mut external = BTreeMap::new();
     for (id, entry) in cx.layout.ops.iter().enumerate() {
         let (op, Some(contract)) = (entry.op, entry.contract) else { continue };
         let name = format!("default_{}", op.ident());
-        let doc = format!("The default of `{}`", op.name);
         let ends = !op.diverges() && !contract.sites.first().is_some_and(|site| site.kind.is_jump());
         match (&op.default, unconditional(cx, id)) {
             (Some(symbol), _) => {
                 let signature = backend::external_signature(op, contract);
                 external.entry(symbol).or_insert_with(|| format!("fn {symbol}{signature};"));
                 if backend::slot_kind(cx.abi(), op, contract) == backend::SlotKind::Thunk {
-                    lines.push(format!(
-                        "/// {doc}: `{symbol}` behind the thunk that saves what the op does not clobber."
-                    ));
-                    lines.push("#[unsafe(naked)]".to_owned());
-                    lines.push(format!("pub unsafe extern \"sysv64\" fn {name}() {{"));
-                    lines.extend(thunk::render(cx, op, contract, symbol).into_iter().map(|line| format!("    {line}")));
-                    lines.push("}".to_owned());
+                    line!(
+                        text,
+                        "/// The default of `{}`: `{symbol}` behind the thunk that saves what the op does not clobber.",
+                        op.name
+                    );
+                    text.line("#[unsafe(naked)]");
+                    line!(text, "pub unsafe extern \"sysv64\" fn {name}() {{");
+                    text.nested(1, |text| thunk::render(cx, op, contract, symbol, text));
+                    text.line("}");
                 } else {
-                    let asm = ["endbr64".to_owned(), "jmp {pv_backend}".to_owned()];
-                    lines.extend(naked(
-                        &name,
-                        &format!("{doc}: `{symbol}`."),
-                        &asm,
-                        &[format!("pv_backend = sym {symbol}")],
-                    ));
+                    line!(text, "/// The default of `{}`: `{symbol}`.", op.name);
+                    naked(text, &name, &["jmp {pv_backend}"], &format!("pv_backend = sym {symbol},"));
                 }
             }
             (None, Some(row)) => {
-                let mut asm = vec!["endbr64".to_owned(), site::code(row.row)];
-                if ends {
-                    asm.push("ret".to_owned());
-                }
-                lines.push(comment(cx, row));
-                lines.extend(naked(&name, &format!("{doc}: its unconditional row."), &asm, &[]));
+                let code = site::code(row.row);
+                comment(cx, row, text);
+                line!(text, "/// The default of `{}`: its unconditional row.", op.name);
+                naked(text, &name, &[&code, "ret"][..1 + usize::from(ends)], "");
             }
             (None, None) => {
-                let asm = ["endbr64".to_owned(), "ud2".to_owned()];
-                lines.extend(naked(&name, &format!("{doc}: there is none for every CPU."), &asm, &[]));
+                line!(text, "/// The default of `{}`: there is none for every CPU.", op.name);
+                naked(text, &name, &["ud2"], "");
             }
         }
         if has_trampoline(cx, id) {
-            let asm = ["endbr64".to_owned(), format!("jmp *{{pv_ops}}+{}(%rip)", 8 * id)];
-            let doc = format!("What a direct call of `{}` reaches before patching.", op.name);
-            lines.extend(naked(&format!("call_{}", op.ident()), &doc, &asm, &["pv_ops = sym super::OPS".to_owned()]));
+            line!(text, "/// What a direct call of `{}` reaches before patching.", op.name);
+            let jump = format!("jmp *{{pv_ops}}+{}(%rip)", 8 * id);
+            naked(text, &format!("call_{}", op.ident()), &[&jump], "pv_ops = sym super::OPS,");
         }
     }
     if !external.is_empty() {
-        lines.push("unsafe extern \"sysv64\" {".to_owned());
-        lines.extend(external.into_values().map(|line| format!("    {line}")));
-        lines.push("}".to_owned());
+        text.line("unsafe extern \"sysv64\" {");
+        text.nested(1, |text| external.values().for_each(|line| text.line(line)));
+        text.line("}");
     }
-    lines
 }
 
 fn has_trampoline(cx: &Context<'_>, id: usize) -> bool {
@@ -127,35 +127,38 @@ fn has_trampoline(cx: &Context<'_>, id: usize) -> bool {
     contract.is_some_and(|contract| contract.sites.iter().any(|site| site.kind.operand == SiteOperand::Trampoline))
 }
 
-/// `a, b, c,` lines of an array, each element by `element`.
-fn array<T>(name: &str, ty: &str, items: &[T], mut element: impl FnMut(&T) -> Vec<String>) -> Vec<String> {
-    let mut lines = vec![format!("static {name}: [{ty}; {}] = [", items.len())];
-    for item in items {
-        lines.extend(element(item).into_iter().map(|line| format!("    {line}")));
-    }
-    lines.push("];".to_owned());
-    lines
+/// An array, the lines of each element by `element`.
+fn array<T>(text: &mut Text, name: &str, ty: &str, items: &[T], mut element: impl FnMut(&mut Text, &T)) {
+    line!(text, "static {name}: [{ty}; {}] = [", items.len());
+    text.nested(1, |text| items.iter().for_each(|item| element(text, item)));
+    text.line("];");
 }
 
 fn bytes_list(bytes: &[u8]) -> String {
-    let list: Vec<String> = bytes.iter().map(|byte| format!("{byte:#04x},")).collect();
-    list.join(" ")
+    let mut list = String::with_capacity(6 * bytes.len());
+    for (index, byte) in bytes.iter().enumerate() {
+        let before = if index == 0 { "" } else { " " };
+        write!(list, "{before}{byte:#04x},").expect("writing to a String does not fail");
+    }
+    list
 }
 
 /// The statics.
-pub(super) fn statics(cx: &Context<'_>) -> Vec<String> {
+pub(super) fn statics(cx: &Context<'_>, text: &mut Text) {
     let layout = cx.layout;
-    let mut lines = Vec::new();
     // Bytes, row by row, with what they are.
-    lines.push(format!("static BYTES: [u8; {}] = [", layout.bytes.len()));
-    for row in &layout.rows {
-        lines.push(format!("    {}", comment(cx, row)));
-        lines.push(format!("    {}", bytes_list(&row.row.code.bytes)));
-    }
-    lines.push("];".to_owned());
+    line!(text, "static BYTES: [u8; {}] = [", layout.bytes.len());
+    text.nested(1, |text| {
+        for row in &layout.rows {
+            comment(cx, row, text);
+            text.line(&bytes_list(&row.row.code.bytes));
+        }
+    });
+    text.line("];");
 
-    lines.extend(array("ROWS", "Row", &layout.rows, |row| {
-        vec![format!(
+    array(text, "ROWS", "Row", &layout.rows, |text, row| {
+        line!(
+            text,
             "Row {{ bytes: {}, len: {}, flags: 0, term: {}, nterms: {}, fixup: {}, nfixups: {} }}, // {}",
             row.bytes,
             row.row.code.bytes.len(),
@@ -164,63 +167,65 @@ pub(super) fn statics(cx: &Context<'_>) -> Vec<String> {
             row.fixup,
             row.row.code.fixups.len(),
             row.op.name
-        )]
-    }));
-    lines.extend(array("TERMS", "Term", &layout.terms, |term| {
-        vec![format!("Term {{ all: {:#x}, none: {:#x} }},", term.all, term.none)]
-    }));
-    lines.extend(array("FEATURES", "Feature", &cx.unit().features, |feature| {
+        );
+    });
+    array(text, "TERMS", "Term", &layout.terms, |text, term| {
+        line!(text, "Term {{ all: {:#x}, none: {:#x} }},", term.all, term.none);
+    });
+    array(text, "FEATURES", "Feature", &cx.unit().features, |text, feature| {
         let (leaf, subleaf, register, bit, os, source) = match &feature.source {
             FeatureSource::Cpuid(cpuid) => {
                 (cpuid.leaf, cpuid.subleaf, cpuid.register as u8, cpuid.bit, cpuid.os as u8, "SOURCE_CPUID")
             }
             FeatureSource::Declared => (0, 0, 0, 0, 0, "SOURCE_DECLARED"),
         };
-        vec![format!(
+        line!(
+            text,
             "Feature {{ name: {}, leaf: {leaf:#x}, subleaf: {subleaf}, reg: {register}, bit: {bit}, os: {os}, source: {source}, reserved: 0 }},",
             c_string(&feature.name)
-        )]
-    }));
-    lines.extend(kinds());
-    lines.push(format!("static STUB: [u8; {}] = [{}];", layout.stub.bytes.len(), bytes_list(&layout.stub.bytes)));
+        );
+    });
+    kinds(text);
+    line!(text, "static STUB: [u8; {}] = [{}];", layout.stub.bytes.len(), bytes_list(&layout.stub.bytes));
     let ids: Vec<usize> = (0..layout.ops.len()).collect();
-    lines.extend(array("OP_TABLE", "Op", &ids, |&id| op(cx, id)));
-    lines.push(format!(
+    array(text, "OP_TABLE", "Op", &ids, |text, &id| op(cx, id, text));
+    line!(
+        text,
         "static PLANS: Scratch<[Plan; {}]> = Scratch::new([{}]);",
         layout.plans.len(),
         layout.plans.iter().map(|(kind, len)| format!("Plan::new({kind}, {len})")).collect::<Vec<_>>().join(", ")
-    ));
-    lines.push(format!(
+    );
+    line!(
+        text,
         "static APPLIED: Scratch<[*const c_void; {0}]> = Scratch::new([::core::ptr::null(); {0}]);",
         layout.ops.len()
-    ));
-    lines
+    );
 }
 
-fn op(cx: &Context<'_>, id: usize) -> Vec<String> {
+fn op(cx: &Context<'_>, id: usize, text: &mut Text) {
     let entry = &cx.layout.ops[id];
     let trampoline = match has_trampoline(cx, id) {
         true => format!("call_{} as *const c_void", entry.op.ident()),
         false => "::core::ptr::null()".to_owned(),
     };
     let inline_row = entry.inline_row.map_or("NONE".to_owned(), |row| row.to_string());
-    vec![
-        "Op {".to_owned(),
-        format!("    name: {},", c_string(&entry.op.name)),
-        format!("    default_fn: {},", default_fn(cx, id)),
-        format!("    trampoline: {trampoline},"),
-        format!("    row: {}, nrows: {}, inline_row: {inline_row},", entry.row, entry.rows),
-        format!("    plan: {}, nplans: {}, flags: {},", entry.plan, entry.plans, entry.flags),
-        "},".to_owned(),
-    ]
+    text.line("Op {");
+    text.nested(1, |text| {
+        line!(text, "name: {},", c_string(&entry.op.name));
+        line!(text, "default_fn: {},", default_fn(cx, id));
+        line!(text, "trampoline: {trampoline},");
+        line!(text, "row: {}, nrows: {}, inline_row: {inline_row},", entry.row, entry.rows);
+        line!(text, "plan: {}, nplans: {}, flags: {},", entry.plan, entry.plans, entry.flags);
+    });
+    text.line("},");
 }
 
 /// The kinds, by code; codes that the arch does not use stay empty.
-fn kinds() -> Vec<String> {
+fn kinds(text: &mut Text) {
     let kinds = Arch::X86_64.table().kinds;
     let count = kinds.iter().map(|kind| kind.code + 1).max().unwrap_or(0);
     let codes: Vec<u8> = (0..count).collect();
-    array("KINDS", "Kind", &codes, |&code| {
+    array(text, "KINDS", "Kind", &codes, |text, &code| {
         let kind = kinds.iter().find(|kind| kind.code == code);
         let mut opcode = [0u8; 4];
         let (mut opcode_len, mut len, mut operand, mut direct, mut name) = (0, 0, 0, 0, "not on this arch");
@@ -231,12 +236,13 @@ fn kinds() -> Vec<String> {
             direct = kind.direct.unwrap_or(0);
             name = kind.name;
         }
-        let opcode: Vec<String> = opcode.iter().map(|byte| format!("{byte:#04x}")).collect();
-        vec![format!(
-            "Kind {{ opcode: [{}], opcode_len: {opcode_len}, len: {len}, operand: {operand}, direct: {direct:#04x} }}, // {name}",
-            opcode.join(", ")
-        )]
-    })
+        let [first, second, third, fourth] = opcode;
+        line!(
+            text,
+            "Kind {{ opcode: [{first:#04x}, {second:#04x}, {third:#04x}, {fourth:#04x}], opcode_len: {opcode_len}, \
+             len: {len}, operand: {operand}, direct: {direct:#04x} }}, // {name}"
+        );
+    });
 }
 
 /// A NUL-terminated name. Edition 2018 has no `c""`.
@@ -245,16 +251,15 @@ fn c_string(text: &str) -> String {
 }
 
 /// The fixups, as assembly: a symbol that a row names may be code or data, of any language, and Rust would have to know.
-pub(super) fn fixups(cx: &Context<'_>) -> Vec<String> {
+pub(super) fn fixups(cx: &Context<'_>, text: &mut Text) {
     let layout = cx.layout;
     let name = &cx.unit().set.name;
-    let mut lines = Vec::new();
     if layout.fixups.is_empty() {
-        lines.push("const FIXUPS: *const Fixup = ::core::ptr::null();".to_owned());
-        return lines;
+        text.line("const FIXUPS: *const Fixup = ::core::ptr::null();");
+        return;
     }
-    lines.push("::core::arch::global_asm!(".to_owned());
-    let mut push = |line: &str| lines.push(format!("    \"{}\",", line.escape_default()));
+    text.line("::core::arch::global_asm!(");
+    let mut push = |line: &str| line!(text, "    \"{}\",", Quoted(line));
     push(&format!(".pushsection .data.rel.ro.pv_{name}_fixups,\"aw\",@progbits"));
     push(".p2align 3");
     push(&format!(".globl pv_{name}_fixups"));
@@ -271,15 +276,10 @@ pub(super) fn fixups(cx: &Context<'_>) -> Vec<String> {
     }
     push(".popsection");
     let kinds: BTreeSet<&str> = layout.fixups.iter().filter_map(|fixup| fixup_kind(fixup.kind)).collect();
-    lines.extend(kinds.iter().map(|kind| format!("    {kind} = const {kind},")));
-    lines.push("    options(att_syntax)".to_owned());
-    lines.push(");".to_owned());
-    lines.push("unsafe extern \"C\" {".to_owned());
-    lines.push(format!("    #[link_name = \"pv_{name}_fixups\"]"));
-    lines.push("    static FIXUP_TABLE: Fixup;".to_owned());
-    lines.push("}".to_owned());
-    lines.push("const FIXUPS: *const Fixup = &raw const FIXUP_TABLE;".to_owned());
-    lines
+    kinds.iter().for_each(|kind| line!(text, "    {kind} = const {kind},"));
+    text.lines(["    options(att_syntax)", ");", "unsafe extern \"C\" {"]);
+    line!(text, "    #[link_name = \"pv_{name}_fixups\"]");
+    text.lines(["    static FIXUP_TABLE: Fixup;", "}", "const FIXUPS: *const Fixup = &raw const FIXUP_TABLE;"]);
 }
 
 /// The fields of the set's root that are numbers.
@@ -304,22 +304,26 @@ pub(super) fn root(cx: &Context<'_>) -> String {
     text
 }
 
-/// The fields of the ops structure, and its first values.
-pub(super) fn ops(cx: &Context<'_>) -> (Vec<String>, Vec<String>) {
-    let mut fields = Vec::new();
-    let mut values = Vec::new();
-    for (id, entry) in cx.layout.ops.iter().enumerate() {
+/// The fields of the ops structure.
+pub(super) fn op_fields(cx: &Context<'_>, text: &mut Text) {
+    for entry in &cx.layout.ops {
         let name = super::names::ident(&entry.op.ident());
         let ty = backend::slot_type(entry.op, entry.contract);
         let note = if entry.contract.is_none() { ", which x86_64 does not have" } else { "" };
-        fields.push(format!("/// `{}`{note}.", entry.op.name));
-        fields.push(format!("pub {name}: {ty},"));
+        line!(text, "/// `{}`{note}.", entry.op.name);
+        line!(text, "pub {name}: {ty},");
+    }
+}
+
+/// Their first values.
+pub(super) fn op_values(cx: &Context<'_>, text: &mut Text) {
+    for (id, entry) in cx.layout.ops.iter().enumerate() {
+        let name = super::names::ident(&entry.op.ident());
         let value = default_fn(cx, id);
         let value = value.strip_prefix("super::").map_or_else(|| format!("table::{value}"), str::to_owned);
         let value =
             value.replace("table::(&raw const ", "(&raw const table::").replace("c_void", "::core::ffi::c_void");
-        values.push("// SAFETY: the default keeps the contract of its op.".to_owned());
-        values.push(format!("{name}: unsafe {{ ::pvc_runtime::Slot::new({value}) }},"));
+        text.line("// SAFETY: the default keeps the contract of its op.");
+        line!(text, "{name}: unsafe {{ ::pvc_runtime::Slot::new({value}) }},");
     }
-    (fields, values)
 }

@@ -7,8 +7,10 @@ use super::Context;
 use super::names::type_size;
 use crate::arch::register_name;
 use crate::check::CheckedRow;
+use crate::emit::text::{Text, line};
 use crate::model::{Abi, Contract, Op, Operand};
 use iced_x86::Register;
+use std::fmt;
 
 /// Where a plain function has its arguments (System V psABI, 3.2.3).
 pub(super) const ARGUMENTS: [Register; 6] =
@@ -23,18 +25,30 @@ pub(super) fn render(
     op: &Op<CheckedRow>,
     contract: &Contract<CheckedRow>,
     callee: &str,
-) -> Vec<String> {
+    text: &mut Text,
+) {
     let frame = Frame::new(cx.abi(), op, contract);
-    let asm = [frame.enter(), frame.arguments(), vec!["call {pv_backend}".to_owned()], frame.results(), frame.leave()];
-    let mut lines = vec!["::core::arch::naked_asm!(".to_owned()];
-    lines.extend(asm.concat().iter().map(|line| format!("    \"{line}\",")));
-    lines.push(format!("    pv_backend = sym {callee},"));
-    if frame.vectors {
-        lines.push("    pv_area = sym ::pvc_runtime::vector::save_area,".to_owned());
-    }
-    lines.push("    options(att_syntax)".to_owned());
-    lines.push(")".to_owned());
-    lines
+    text.line("::core::arch::naked_asm!(");
+    text.nested(1, |text| {
+        frame.enter(text);
+        frame.arguments(text);
+        text.line(r#""call {pv_backend}","#);
+        frame.results(text);
+        frame.leave(text);
+        line!(text, "pv_backend = sym {callee},");
+        if frame.vectors {
+            text.line("pv_area = sym ::pvc_runtime::vector::save_area,");
+        }
+        text.line("options(att_syntax)");
+    });
+    text.line(")");
+}
+
+/// Appends a line of asm as a string literal.
+macro_rules! asm {
+    ($text:expr, $($format:tt)+) => {
+        line!($text, "\"{}\",", format_args!($($format)+))
+    };
 }
 
 /// The frame of a thunk.
@@ -75,53 +89,62 @@ impl<'a> Frame<'a> {
     }
 
     /// Where the value of a register of the site is, or goes.
-    fn place(&self, register: Register) -> String {
+    fn place(&self, register: Register) -> Place {
         if register == Register::RBP {
-            return "(%rbp)".to_owned();
+            return Place::Frame(0);
         }
         match self.kept.iter().position(|&other| other == register) {
-            Some(index) => format!("-{}(%rbp)", 8 * (index + 1)),
-            None => name(register),
+            Some(index) => Place::Frame(8 * (index as u32 + 1)),
+            None => Place::Register(register),
         }
     }
 
-    fn enter(&self) -> Vec<String> {
-        let mut asm = owned(&[
-            ".cfi_startproc",
-            "endbr64",
-            "push %rbp",
-            ".cfi_def_cfa_offset 16",
-            ".cfi_offset %rbp, -16",
-            "mov %rsp, %rbp",
-            ".cfi_def_cfa_register %rbp",
+    fn enter(&self, text: &mut Text) {
+        text.lines([
+            r#"".cfi_startproc","#,
+            r#""endbr64","#,
+            r#""push %rbp","#,
+            r#"".cfi_def_cfa_offset 16","#,
+            r#"".cfi_offset %rbp, -16","#,
+            r#""mov %rsp, %rbp","#,
+            r#"".cfi_def_cfa_register %rbp","#,
         ]);
-        asm.extend(self.kept.iter().map(|&register| format!("push {}", name(register))));
+        for &register in &self.kept {
+            asm!(text, "push %{}", register_name(register));
+        }
         if self.flags.is_some() {
             // Not pushf and popf: popf would undo what the op does to the interrupt flag.
-            asm.extend(owned(&["lahf", "seto %al", "push %rax"]));
+            text.lines([r#""lahf","#, r#""seto %al","#, r#""push %rax","#]);
         }
         if let Some(at) = self.memory {
-            asm.push(format!("lea -{at}(%rbp), %rsp"));
+            asm!(text, "lea -{at}(%rbp), %rsp");
         }
-        asm.extend(if self.vectors { owned(&SAVE_VECTORS) } else { owned(&["and $-16, %rsp"]) });
-        asm
+        if self.vectors {
+            SAVE_VECTORS.iter().for_each(|line| asm!(text, "{line}"));
+        } else {
+            asm!(text, "and $-16, %rsp");
+        }
     }
 
     /// From the frame, so that no argument overwrites another.
-    fn arguments(&self) -> Vec<String> {
+    fn arguments(&self, text: &mut Text) {
         let mut homes = ARGUMENTS.into_iter();
-        let memory = self.memory.map(|at| format!("lea -{at}(%rbp), {}", homes.next().map_or(String::new(), name)));
-        let moves = self.contract.params.iter().zip(homes);
-        let moves = moves.map(|(param, home)| format!("mov {}, {}", self.place(param.register), name(home)));
-        memory.into_iter().chain(moves).collect()
+        if let Some(at) = self.memory
+            && let Some(home) = homes.next()
+        {
+            asm!(text, "lea -{at}(%rbp), {}", Place::Register(home));
+        }
+        for (param, home) in self.contract.params.iter().zip(homes) {
+            asm!(text, "mov {}, {}", self.place(param.register), Place::Register(home));
+        }
     }
 
     /// What brings each result to its place: a single one from rax, others by way of rcx and zero-extended.
-    fn results(&self) -> Vec<String> {
+    fn results(&self, text: &mut Text) {
         if let [result] = &self.contract.results[..] {
-            return vec![format!("mov %rax, {}", self.place(result.register))];
+            asm!(text, "mov %rax, {}", self.place(result.register));
+            return;
         }
-        let mut asm = Vec::new();
         for (offset, result) in fields(self.contract) {
             let size = type_size(result.ty);
             match self.memory {
@@ -132,49 +155,59 @@ impl<'a> Frame<'a> {
                         2 => ("movzwl", "%ecx"),
                         _ => ("movzbl", "%ecx"),
                     };
-                    asm.push(format!("{load} -{}(%rbp), {to}", at - offset));
+                    asm!(text, "{load} -{}(%rbp), {to}", at - offset);
                 }
                 None => {
-                    asm.push(format!("mov {}, %rcx", if offset < 8 { "%rax" } else { "%rdx" }));
+                    asm!(text, "mov {}, %rcx", if offset < 8 { "%rax" } else { "%rdx" });
                     if offset % 8 > 0 {
-                        asm.push(format!("shr ${}, %rcx", offset % 8 * 8));
+                        asm!(text, "shr ${}, %rcx", offset % 8 * 8);
                     }
-                    asm.extend(match size {
-                        8 => None,
-                        4 => Some("mov %ecx, %ecx".to_owned()),
-                        2 => Some("movzwl %cx, %ecx".to_owned()),
-                        _ => Some("movzbl %cl, %ecx".to_owned()),
-                    });
+                    match size {
+                        8 => {}
+                        4 => asm!(text, "mov %ecx, %ecx"),
+                        2 => asm!(text, "movzwl %cx, %ecx"),
+                        _ => asm!(text, "movzbl %cl, %ecx"),
+                    }
                 }
             }
-            asm.push(format!("mov %rcx, {}", self.place(result.register)));
+            asm!(text, "mov %rcx, {}", self.place(result.register));
         }
-        asm
     }
 
-    fn leave(&self) -> Vec<String> {
-        let mut asm = if self.vectors { owned(&RESTORE_VECTORS) } else { Vec::new() };
+    fn leave(&self, text: &mut Text) {
+        if self.vectors {
+            RESTORE_VECTORS.iter().for_each(|line| asm!(text, "{line}"));
+        }
         if let Some(at) = self.flags {
-            asm.push(format!("mov -{at}(%rbp), %rax"));
-            asm.extend(owned(&["add $127, %al", "sahf"])); // the sum overflows, and so sets OF, if seto stored 1
+            asm!(text, "mov -{at}(%rbp), %rax");
+            // The sum overflows, and so sets OF, if seto stored 1.
+            text.lines([r#""add $127, %al","#, r#""sahf","#]);
         }
         for &register in &self.kept {
             let is_result = self.contract.results.iter().any(|result| result.register == register);
             if is_result || !self.clobbered.contains(&register) {
-                asm.push(format!("mov {}, {}", self.place(register), name(register)));
+                asm!(text, "mov {}, {}", self.place(register), Place::Register(register));
             }
         }
-        asm.extend(owned(&["leave", ".cfi_def_cfa %rsp, 8", "ret", ".cfi_endproc"]));
-        asm
+        text.lines([r#""leave","#, r#"".cfi_def_cfa %rsp, 8","#, r#""ret","#, r#"".cfi_endproc","#]);
     }
 }
 
-fn name(register: Register) -> String {
-    format!("%{}", register_name(register))
+/// Where a value is while a thunk runs.
+enum Place {
+    Register(Register),
+    /// That far below rbp.
+    Frame(u32),
 }
 
-fn owned(lines: &[&str]) -> Vec<String> {
-    lines.iter().map(|&line| line.to_owned()).collect()
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Register(register) => write!(f, "%{}", register_name(register)),
+            Self::Frame(0) => f.write_str("(%rbp)"),
+            Self::Frame(below) => write!(f, "-{below}(%rbp)"),
+        }
+    }
 }
 
 /// The results as fields of a C struct, with their offsets.

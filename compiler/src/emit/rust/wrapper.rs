@@ -1,9 +1,10 @@
 //! The call wrappers: an inline function per op whose `asm!` has exactly the declared operands and clobbers.
 
-use super::names::{camel, ident, quoted, type_name};
+use super::names::{Quoted, camel, ident, type_name};
 use super::{Context, docs, safety, site};
 use crate::arch::{SiteOperand, register_name};
 use crate::check::CheckedRow;
+use crate::emit::text::{Text, line};
 use crate::model::{Abi, Clobber, Contract, Op, Type};
 use iced_x86::Register;
 
@@ -35,17 +36,15 @@ pub(super) fn has_wrapper(op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) 
     !op.diverges() && !op.nocall && contract.sites.first().is_some_and(|site| !site.kind.is_jump())
 }
 
-/// The lines of the function of op `id`, which stands `depth` modules below the set's own.
-pub(super) fn render(cx: &Context<'_>, id: usize, function: &str, depth: usize) -> Option<Vec<String>> {
+/// The function of op `id`, which stands `depth` modules below the set's own.
+pub(super) fn render(cx: &Context<'_>, id: usize, function: &str, depth: usize, text: &mut Text) {
     let entry = &cx.layout.ops[id];
-    let (op, contract) = (entry.op, entry.contract?);
-    if !has_wrapper(op, contract) {
-        return None;
-    }
+    let (op, Some(contract)) = (entry.op, entry.contract) else { return };
     let danger = safety::danger(cx.abi(), op, contract);
-    let mut lines = docs(&op.docs, &format!("`{}`.", op.name));
+    docs(text, &op.docs, format_args!("`{}`.", op.name));
     if let Some(reason) = danger {
-        lines.extend(["///".to_owned(), "/// # Safety".to_owned(), "///".to_owned(), format!("/// {reason}")]);
+        text.lines(["///", "/// # Safety", "///"]);
+        line!(text, "/// {reason}");
     }
     let params: Vec<String> =
         contract.params.iter().map(|param| format!("{}: {}", ident(&param.name), type_name(param.ty))).collect();
@@ -54,66 +53,71 @@ pub(super) fn render(cx: &Context<'_>, id: usize, function: &str, depth: usize) 
         None => String::new(),
     };
     let unsafety = if danger.is_some() { "unsafe " } else { "" };
-    lines.push("#[inline(always)]".to_owned());
-    lines.push(format!("pub {unsafety}fn {function}({}){returns} {{", params.join(", ")));
-    for (index, _) in contract.results.iter().enumerate() {
-        lines.push(format!("    let out{index}: {};", variable_type(contract, index)));
-    }
-    lines.push(match danger {
-        Some(_) => {
-            "    // SAFETY: the caller's promise; operands and clobbers are the checked contract of the op.".to_owned()
+    text.line("#[inline(always)]");
+    line!(text, "pub {unsafety}fn {function}({}){returns} {{", params.join(", "));
+    text.nested(1, |text| {
+        for (index, _) in contract.results.iter().enumerate() {
+            line!(text, "let out{index}: {};", variable_type(contract, index));
         }
-        None => {
-            "    // SAFETY: no row of the op can do harm; operands and clobbers are its checked contract.".to_owned()
-        }
+        text.line(match danger {
+            Some(_) => "// SAFETY: the caller's promise; operands and clobbers are the checked contract of the op.",
+            None => "// SAFETY: no row of the op can do harm; operands and clobbers are its checked contract.",
+        });
+        text.line("unsafe {");
+        text.nested(1, |text| asm(cx, id, op, contract, depth, text));
+        text.line("}");
+        value(contract, function, text);
     });
-    lines.push("    unsafe {".to_owned());
-    lines.extend(asm(cx, id, op, contract, &"super::".repeat(depth)).into_iter().map(|line| format!("        {line}")));
-    lines.push("    }".to_owned());
-    lines.extend(value(contract, function).map(|value| format!("    {value}")));
-    lines.push("}".to_owned());
-    Some(lines)
+    text.line("}");
 }
 
 /// The `asm!` statement.
-fn asm(cx: &Context<'_>, id: usize, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>, root: &str) -> Vec<String> {
+fn asm(
+    cx: &Context<'_>,
+    id: usize,
+    op: &Op<CheckedRow>,
+    contract: &Contract<CheckedRow>,
+    depth: usize,
+    text: &mut Text,
+) {
     let whole_abi = clobbers_whole_abi(cx.abi(), op, contract);
     let vectors = cx.abi() == Abi::User && !op.preserves.vector && !whole_abi;
     let mut uses = uses(contract, whole_abi);
     let (before, after) = move_reserved(&mut uses);
     let class = site::wrapper_class(&contract.sites[0]);
 
-    let mut args: Vec<String> = before;
-    args.push(format!(
-        "{}!(\"{id}\", \"{}\", \"{}\", {})",
-        site::macro_name(cx),
-        class.len,
-        class.code | site::flags(op),
-        quoted(&site::body(cx, id, class))
-    ));
-    args.extend(after);
-    match class.operand {
-        SiteOperand::SlotRel | SiteOperand::SlotAbs => args.push(format!("pv_ops = sym {root}OPS")),
-        SiteOperand::Trampoline => args.push(format!("pv_call = sym {root}table::call_{}", op.ident())),
-        SiteOperand::None | SiteOperand::Stub => {}
-    }
-    args.extend(uses.iter().map(|(register, usage)| usage.text(&register_name(*register))));
-    if whole_abi {
-        args.push("clobber_abi(\"sysv64\")".to_owned());
-    } else if !vectors {
-        args.extend(other_clobbers(contract));
-    }
-
-    let options = format!("options({})", options(op, contract).join(", "));
-    let (name, args) = if vectors {
-        ("::pvc_runtime::vector_asm!(", [vec![options], args].concat())
+    let options = options(op, contract).join(", ");
+    if vectors {
+        text.line("::pvc_runtime::vector_asm!(");
+        line!(text, "    options({options}),");
     } else {
-        ("::core::arch::asm!(", [args, vec![options]].concat())
-    };
-    let mut lines = vec![name.to_owned()];
-    lines.extend(args.into_iter().map(|argument| format!("    {argument},")));
-    lines.push(");".to_owned());
-    lines
+        text.line("::core::arch::asm!(");
+    }
+    text.nested(1, |text| {
+        text.lines(before.iter().map(String::as_str));
+        let (kind, body) = (class.code | site::flags(op), site::body(cx, id, class));
+        let site = site::macro_name(cx);
+        line!(text, "{site}!(\"{id}\", \"{}\", \"{kind}\", \"{}\"),", class.len, Quoted(&body));
+        text.lines(after.iter().map(String::as_str));
+        let root = "super::".repeat(depth);
+        match class.operand {
+            SiteOperand::SlotRel | SiteOperand::SlotAbs => line!(text, "pv_ops = sym {root}OPS,"),
+            SiteOperand::Trampoline => line!(text, "pv_call = sym {root}table::call_{},", op.ident()),
+            SiteOperand::None | SiteOperand::Stub => {}
+        }
+        for (register, usage) in &uses {
+            line!(text, "{},", usage.text(register_name(*register)));
+        }
+        if whole_abi {
+            text.line("clobber_abi(\"sysv64\"),");
+        } else if !vectors {
+            other_clobbers(contract, text);
+        }
+        if !vectors {
+            line!(text, "options({options}),");
+        }
+    });
+    text.line(");");
 }
 
 /// `att_syntax`, and what the contract lets the compiler assume. Never `nomem`: the compiler would drop the store that
@@ -190,7 +194,7 @@ fn move_reserved(uses: &mut [(Register, Use)]) -> (Vec<String>, Vec<String>) {
             if usage.input.is_some() && usage.output.is_none() {
                 usage.clobbered = true;
             }
-            exchanges.push(format!("\"xchg %{}, %{}\"", register_name(reserved), register_name(free)));
+            exchanges.push(format!("\"xchg %{}, %{}\",", register_name(reserved), register_name(free)));
         }
     }
     let after = exchanges.iter().rev().cloned().collect();
@@ -198,18 +202,17 @@ fn move_reserved(uses: &mut [(Register, Use)]) -> (Vec<String>, Vec<String>) {
 }
 
 /// Declared clobbers that are not general registers.
-fn other_clobbers(contract: &Contract<CheckedRow>) -> Vec<String> {
-    let name = |register: Register| match register {
-        _ if register.is_st() => Some(format!("st({})", register.number())),
-        _ if register.is_vector_register() => Some(format!("xmm{}", register.number())),
-        _ if register.is_mm() || register.is_k() || register.is_tmm() => Some(register_name(register)),
-        _ => None,
-    };
-    let named = contract.clobbers.items.iter().filter_map(|item| match item.what {
-        Clobber::Other(register) => name(register),
-        _ => None,
-    });
-    named.map(|name| format!("out(\"{name}\") _")).collect()
+fn other_clobbers(contract: &Contract<CheckedRow>, text: &mut Text) {
+    for item in &contract.clobbers.items {
+        let Clobber::Other(register) = item.what else { continue };
+        if register.is_st() {
+            line!(text, "out(\"st({})\") _,", register.number());
+        } else if register.is_vector_register() {
+            line!(text, "out(\"xmm{}\") _,", register.number());
+        } else if register.is_mm() || register.is_k() || register.is_tmm() {
+            line!(text, "out(\"{}\") _,", register_name(register));
+        }
+    }
 }
 
 /// Type of the variable that takes result `index` out of its register: `asm!` has no 8-bit form of a named register, and one
@@ -248,36 +251,32 @@ pub(super) fn struct_name(function: &str) -> String {
 }
 
 /// The expression that the function ends with.
-fn value(contract: &Contract<CheckedRow>, function: &str) -> Option<String> {
+fn value(contract: &Contract<CheckedRow>, function: &str, text: &mut Text) {
     match &contract.results[..] {
-        [] => None,
-        [_] => Some(converted(contract, 0)),
+        [] => {}
+        [_] => text.line(&converted(contract, 0)),
         results => {
             let fields = results.iter().enumerate().map(|(index, result)| {
                 let (name, value) = (ident(&result.name), converted(contract, index));
                 format!("{name}: {value}")
             });
             let fields: Vec<String> = fields.collect();
-            Some(format!("{} {{ {} }}", struct_name(function), fields.join(", ")))
+            line!(text, "{} {{ {} }}", struct_name(function), fields.join(", "));
         }
     }
 }
 
 /// The struct of several results, if there are several.
-pub(super) fn results_struct(op: &Op<CheckedRow>, contract: &Contract<CheckedRow>, function: &str) -> Vec<String> {
+pub(super) fn results_struct(op: &Op<CheckedRow>, contract: &Contract<CheckedRow>, function: &str, text: &mut Text) {
     if contract.results.len() < 2 {
-        return Vec::new();
+        return;
     }
-    let mut lines = vec![
-        format!("/// What `{}` returns.", op.name),
-        "#[repr(C)]".to_owned(),
-        "#[derive(Clone, Copy, Debug, PartialEq, Eq)]".to_owned(),
-        format!("pub struct {} {{", struct_name(function)),
-    ];
+    line!(text, "/// What `{}` returns.", op.name);
+    text.lines(["#[repr(C)]", "#[derive(Clone, Copy, Debug, PartialEq, Eq)]"]);
+    line!(text, "pub struct {} {{", struct_name(function));
     for result in &contract.results {
-        lines.push(format!("    /// In {}.", register_name(result.register)));
-        lines.push(format!("    pub {}: {},", ident(&result.name), type_name(result.ty)));
+        line!(text, "    /// In {}.", register_name(result.register));
+        line!(text, "    pub {}: {},", ident(&result.name), type_name(result.ty));
     }
-    lines.push("}".to_owned());
-    lines
+    text.line("}");
 }
