@@ -274,7 +274,7 @@ fn is_fixup(code: &Code, at: usize) -> bool {
 }
 
 /// The bytes as a patch set writes them: `e8 ?? ?? ?? ??`.
-fn group_of(code: &Code) -> String {
+pub(crate) fn group_of(code: &Code) -> String {
     let bytes = code.bytes.iter().enumerate().map(|(at, &byte)| (!is_fixup(code, at)).then_some(byte));
     let text: Vec<String> = bytes.map(|byte| hex_byte(&byte)).collect();
     text.join(" ")

@@ -12,6 +12,7 @@ mod compile;
 mod decode;
 pub mod diagnostics;
 pub mod emit;
+pub mod format;
 mod mend;
 pub mod model;
 pub mod output;
@@ -22,4 +23,5 @@ pub mod syntax;
 
 pub use builder::{BuildError, Builder, Built};
 pub use compile::{Compilation, compile, compile_with};
+pub use format::{FormatOptions, format};
 pub use mend::{Applied, Mended, mend};

@@ -325,7 +325,7 @@ pub struct ResolvedRow {
 /// A condition.
 #[derive(Clone, Debug)]
 pub struct When {
-    /// As written, white space folded.
+    /// As written, with the usual spaces.
     pub text: String,
     /// Disjunctive normal form over [`Unit::features`]: it holds if any term does. Never empty.
     pub terms: Vec<Term>,

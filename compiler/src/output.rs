@@ -111,6 +111,9 @@ fn stage(file: &OutputFile) -> Result<tempfile::NamedTempFile, WriteError> {
     }
     let mut temporary = builder.tempfile_in(directory).map_err(failed("create a file beside"))?;
     temporary.write_all(file.text.as_bytes()).map_err(failed("write a new"))?;
+    if let Ok(old) = std::fs::metadata(&file.path) {
+        temporary.as_file().set_permissions(old.permissions()).map_err(failed("set the permissions of a new"))?;
+    }
     Ok(temporary)
 }
 

@@ -1,11 +1,11 @@
 //! `pvc asm` and `pvc dis`: the text assembler and its inverse.
 
-use super::{Exit, trouble};
+use super::{Exit, print, show, trouble};
 use clap::{Args, ValueEnum};
-use pvc::diagnostics::{Code, Color, Diagnostic, Diagnostics, Severity, render};
+use pvc::diagnostics::{Code, Color, Diagnostic, Diagnostics, Severity};
 use pvc::source::{SourceMap, Span};
 use pvc_asm::{Mode, Options, Syntax};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
@@ -92,11 +92,11 @@ pub(super) fn asm(args: &AsmArgs, color: Color) -> Exit {
     };
     match pvc_asm::assemble(&text, &options) {
         Ok(assembly) => {
-            show(&args.file, &text, &assembly.warnings, color);
+            show_assembly(&args.file, &text, &assembly.warnings, color);
             print(pvc_asm::listing(&text, &assembly).as_bytes(), Exit::Ok)
         }
         Err(found) => {
-            show(&args.file, &text, &found, color);
+            show_assembly(&args.file, &text, &found, color);
             Exit::Findings
         }
     }
@@ -131,16 +131,8 @@ fn read(file: &Path) -> Result<Vec<u8>, Exit> {
     read.map_err(|error| trouble(&format!("cannot read {}: {error}", file.display())))
 }
 
-fn print(bytes: &[u8], exit: Exit) -> Exit {
-    match std::io::stdout().lock().write_all(bytes) {
-        Ok(()) => exit,
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit,
-        Err(error) => trouble(&format!("cannot write to standard output: {error}")),
-    }
-}
-
 /// Shows what the assembler found.
-fn show(file: &Path, text: &str, found: &[pvc_asm::Diagnostic], color: Color) {
+fn show_assembly(file: &Path, text: &str, found: &[pvc_asm::Diagnostic], color: Color) {
     let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
     let mut sources = SourceMap::default();
     let id = sources.add(name, text.to_owned());
@@ -159,6 +151,5 @@ fn show(file: &Path, text: &str, found: &[pvc_asm::Diagnostic], color: Color) {
         }
         diagnostics.push(ours);
     }
-    // Nothing can be said if standard error is closed; the exit status still tells.
-    let _ = std::io::stderr().lock().write_all(render(&diagnostics, &sources, color).as_bytes());
+    show(&diagnostics, &sources, color);
 }

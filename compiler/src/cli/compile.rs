@@ -1,7 +1,7 @@
 //! `pvc compile` and `pvc check`.
 
 use super::report::{ReportArgs, Reporter};
-use super::{Exit, trouble};
+use super::{Exit, print, trouble};
 use clap::Args;
 use pvc::check::Checked;
 use pvc::diagnostics::{Color, Levels};
@@ -119,11 +119,7 @@ pub(super) fn compile(args: &CompileArgs, color: Color) -> Exit {
         Err(exit) => return exit,
     };
     if let Some(text) = standard_output(args, &checked, &sources) {
-        return match std::io::stdout().lock().write_all(text.as_bytes()) {
-            Ok(()) => Exit::Ok,
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Ok,
-            Err(error) => trouble(&format!("cannot write to standard output: {error}")),
-        };
+        return print(text.as_bytes(), Exit::Ok);
     }
     let files = match files(args, &checked, &sources) {
         Ok(files) => files,

@@ -1,9 +1,8 @@
 //! `pvc explain`: the page of a code.
 
-use super::{Exit, trouble};
+use super::{Exit, print, trouble};
 use clap::Args;
 use pvc::diagnostics::{CODES, Code, Severity};
-use std::io::Write;
 
 #[derive(Args)]
 pub(super) struct ExplainArgs {
@@ -20,11 +19,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Exit {
         }
     }
     let text = if args.codes.is_empty() { list() } else { pages.join("\n") };
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Ok(()) => Exit::Ok,
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Ok,
-        Err(error) => trouble(&format!("cannot write to standard output: {error}")),
-    }
+    print(text.as_bytes(), Exit::Ok)
 }
 
 /// All codes, one a line.

@@ -4,11 +4,13 @@ mod asm;
 mod compile;
 mod explain;
 mod fix;
+mod fmt;
 mod report;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use pvc::diagnostics::Color;
-use std::io::IsTerminal;
+use pvc::diagnostics::{Color, Diagnostics, render};
+use pvc::source::SourceMap;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// Compiles declarative tables of x86 patch sites.
@@ -36,6 +38,8 @@ enum Command {
     Check(compile::CheckArgs),
     /// Tell what a code means, why it matters, and how to mend what it is about
     Explain(explain::ExplainArgs),
+    /// Lay out patch sets as the shipped ones are
+    Fmt(fmt::FmtArgs),
     /// Assemble text, as GNU as would, and print the bytes
     Asm(asm::AsmArgs),
     /// Disassemble bytes to text that assembles to them again
@@ -72,6 +76,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Compile(args) => compile::compile(&args, color),
         Command::Check(args) => compile::check(&args, color),
         Command::Explain(args) => explain::explain(&args),
+        Command::Fmt(args) => fmt::fmt(&args, color),
         Command::Asm(args) => asm::asm(&args, color),
         Command::Dis(args) => asm::dis(&args),
     };
@@ -86,4 +91,19 @@ pub(crate) fn run() -> ExitCode {
 fn trouble(message: &str) -> Exit {
     eprintln!("error: {message}");
     Exit::Trouble
+}
+
+/// Shows findings.
+fn show(found: &Diagnostics, sources: &SourceMap, color: Color) {
+    // Nothing can be said if standard error is closed; the exit status still tells.
+    let _ = std::io::stderr().lock().write_all(render(found, sources, color).as_bytes());
+}
+
+/// Writes to standard output; a reader that has gone away is no error.
+fn print(bytes: &[u8], exit: Exit) -> Exit {
+    match std::io::stdout().lock().write_all(bytes) {
+        Ok(()) => exit,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit,
+        Err(error) => trouble(&format!("cannot write to standard output: {error}")),
+    }
 }

@@ -6,7 +6,7 @@ use crate::diagnostics::{Code, Diagnostic};
 use crate::model::{Term, When};
 use crate::source::Span;
 use crate::syntax::ast::Word;
-use crate::syntax::{PvParser, Rule};
+use crate::syntax::{PvParser, Rule, condition_text};
 use pest::Parser;
 use pest::error::InputLocation;
 use pest::iterators::Pair;
@@ -61,8 +61,7 @@ pub(super) fn resolve(context: &mut Context<'_>, text: &Word, features: &mut Fea
         );
         return None;
     }
-    let folded = text.text.split_whitespace().collect::<Vec<_>>().join(" ");
-    Some(When { text: folded, terms, span: text.span })
+    Some(When { text: condition_text(&text.text), terms, span: text.span })
 }
 
 /// How deep parentheses and `!` are nested: both make the parser recurse.

@@ -8,12 +8,13 @@ mod braces;
 mod explain;
 mod grammar;
 mod read;
-mod split;
+pub(crate) mod split;
 #[cfg(test)]
 mod tests;
 
 pub use ast::Ast;
 pub(crate) use grammar::{PvParser, Rule};
+pub(crate) use split::begins_item;
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::source::{FileId, Loader, MAX_FILE, SourceMap, Span, join_include};
@@ -51,6 +52,57 @@ pub fn parse(path: &str, loader: &dyn Loader, sources: &mut SourceMap, diagnosti
     files.chain.push(path);
     files.parse(root, &mut ast);
     ast
+}
+
+/// Looks for mistakes in the syntax of one text, and follows no `include`.
+pub(crate) fn scan(text: &str, file: FileId, diagnostics: &mut Diagnostics) {
+    for (index, piece) in split::split(text).enumerate() {
+        if diagnostics.left_out() > 0 {
+            return;
+        }
+        if too_long(Span::new(file, piece.clone()), diagnostics) {
+            continue;
+        }
+        let reader = read::Reader { file, base: piece.start };
+        if index == 0 {
+            reader.preamble(&text[piece], diagnostics);
+        } else {
+            reader.item(&text[piece], diagnostics);
+        }
+    }
+}
+
+/// Reports an item that is longer than the limit.
+fn too_long(item: Span, diagnostics: &mut Diagnostics) -> bool {
+    let too_long = item.range().len() > MAX_ITEM;
+    if too_long {
+        let keyword = Span { end: item.start, ..item };
+        let message = format!("this item is longer than {} KiB, the limit of one", MAX_ITEM >> 10);
+        diagnostics.push(Diagnostic::new(Code::LIMIT, keyword, message));
+    }
+    too_long
+}
+
+/// A condition as it is shown and formatted: a space on each side of `&&` and `||`, none inside of parentheses and
+/// behind `!`.
+pub(crate) fn condition_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let word = rest.find(|c: char| c.is_whitespace() || "!()&|".contains(c)).unwrap_or(rest.len());
+        let len = match rest.as_bytes()[0] {
+            b'&' if rest.starts_with("&&") => 2,
+            b'|' if rest.starts_with("||") => 2,
+            _ => word.max(1),
+        };
+        let (token, after) = rest.split_at(len);
+        if !(out.is_empty() || out.ends_with(['(', '!']) || token == ")") {
+            out.push(' ');
+        }
+        out.push_str(token);
+        rest = after.trim_start();
+    }
+    out
 }
 
 /// The files of one parse.
@@ -145,9 +197,7 @@ impl Files<'_> {
                 return;
             }
             let whole = Span::new(file, piece.clone());
-            if piece.len() > MAX_ITEM {
-                let keyword = Span::new(file, piece.start..piece.start);
-                self.limit(keyword, format!("this item is longer than {} KiB, the limit of one", MAX_ITEM >> 10));
+            if too_long(whole, self.diagnostics) {
                 continue;
             }
             if ast.items.len() >= MAX_ITEMS {

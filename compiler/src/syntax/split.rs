@@ -10,7 +10,7 @@ pub(super) const ITEM_KEYWORDS: [&str; 5] = ["patchset", "feature", "include", "
 
 /// The pieces of a file: first what stands before the first item, then one piece an item, each with the doc comments
 /// above it. Together they are the whole text.
-pub(super) fn split(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
+pub(crate) fn split(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
     let mut start = 0;
     let mut cuts = item_starts(text).chain(std::iter::once(text.len()));
     std::iter::from_fn(move || {
@@ -39,7 +39,7 @@ fn item_starts(text: &str) -> impl Iterator<Item = usize> + '_ {
 }
 
 /// Whether a line, without its indentation, begins with an item's keyword.
-fn begins_item(line: &str) -> bool {
+pub(crate) fn begins_item(line: &str) -> bool {
     let end = line.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(line.len());
     // `op:` would be a label of an asm body.
     ITEM_KEYWORDS.contains(&&line[..end]) && !line[end..].starts_with(':')
