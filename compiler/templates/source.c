@@ -6,6 +6,12 @@
 #error "{{ set }}.c holds a table of format 2; pvc.h has another version"
 #endif
 
+/* Entries that are larger on one side make the other read between them: kpatch met it twice (852, 1194). */
+_Static_assert(sizeof(struct pv_site) == 8 && sizeof(struct pv_kind) == 8 && sizeof(struct pv_term) == 16 &&
+		       sizeof(struct pv_row) == 12 && sizeof(struct pv_fixup) == 8 + sizeof(void *) &&
+		       sizeof(struct pv_op) == (sizeof(void *) == 8 ? 40 : 24),
+	       "the entries of this table have another layout than those of pvc.h");
+
 /* Where the ops structure goes, in a kernel for example __attribute__((section(".data..ro_after_init"))). */
 #ifndef PV_{{ upper }}_OPS_SECTION
 #define PV_{{ upper }}_OPS_SECTION

@@ -3,6 +3,7 @@
 mod build;
 mod failures;
 mod freestanding;
+mod layout;
 mod link;
 mod programs;
 mod sites;

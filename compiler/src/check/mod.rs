@@ -18,6 +18,7 @@ mod needless;
 mod plain;
 mod reads;
 mod registers;
+mod segments;
 mod size;
 mod stack;
 mod state;
@@ -191,6 +192,7 @@ fn check_op(
                 reads::check(&check, diagnostics);
                 stack::check(&check, diagnostics);
                 features::check(&check, diagnostics);
+                segments::check(&check, diagnostics);
             }
             row_checks.push(check);
         }

@@ -96,6 +96,7 @@ codes! {
     MISSING_RESULT     = 0507, Error,   "a row leaves a result unset";
     STACK_USE          = 0508, Error,   "a row uses stack memory that is not its own";
     BROKEN_PROMISE     = 0509, Error,   "a row changes what its op promises to keep";
+    SEGMENT            = 0510, Error,   "memory is addressed through a segment that may be the user's";
 
     UNREACHABLE_ROW    = 0601, Error,   "an earlier row always hides this one";
     NO_FALLBACK        = 0602, Error,   "no row is left when every condition is false";

@@ -1,6 +1,5 @@
 //! The rules, each by patch sets that break it and twins that do not.
 
-mod bugs;
 mod bytes;
 mod features;
 mod flow;
