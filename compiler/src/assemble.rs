@@ -16,9 +16,9 @@ const MAX_RELATIVE: usize = 4;
 /// Assembles every row of the set. A row that cannot be is poisoned, with the reasons in `diagnostics`.
 #[must_use]
 pub fn assemble(unit: Resolved, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Assembled {
-    let Unit { set, features, ops } = unit;
+    let Unit { set, features, ops, branches } = unit;
     let ops = ops.into_iter().map(|op| assemble_op(op, set.syntax, sources, diagnostics)).collect();
-    Unit { set, features, ops }
+    Unit { set, features, ops, branches }
 }
 
 /// What came of a row on one arch.

@@ -31,6 +31,8 @@ pub struct Unit<R> {
     pub features: Vec<Feature>,
     /// The ops in declaration order; the index is the op id of the site records.
     pub ops: Vec<Op<R>>,
+    /// The static branches in declaration order; the index is the branch id of the site records.
+    pub branches: Vec<Branch>,
 }
 
 /// The `patchset` block.
@@ -79,6 +81,31 @@ pub enum FeatureSource {
     Cpuid(crate::arch::Cpuid),
     /// Told by the caller (`feature NAME` in the file).
     Declared,
+}
+
+/// A static branch: at each of its sites one instruction, NOPs or a jump, that follows its value.
+#[derive(Clone, Debug)]
+pub struct Branch {
+    /// Dotted name: `trace.enabled`.
+    pub name: String,
+    /// Where the name stands.
+    pub span: Span,
+    /// Its `///` lines, without their marks.
+    pub docs: Vec<String>,
+    /// Its value in the code that compilers make: sites hold NOPs, and the code for the other value stands out of line.
+    pub initial: bool,
+    /// `live`: may be changed while other CPUs run through its sites.
+    pub live: bool,
+    /// The arches that it exists on, in the set's order. Never empty.
+    pub arches: Vec<Arch>,
+}
+
+impl Branch {
+    /// Its identifier in C: the name with `_` for `.`.
+    #[must_use]
+    pub fn ident(&self) -> String {
+        self.name.replace('.', "_")
+    }
 }
 
 /// One operation: the contract that every call site compiles against, and its rows.
@@ -432,7 +459,7 @@ impl<R> Unit<R> {
     /// The unit with each row replaced by what `map` makes of it, given the set, the op and the contract around it.
     #[must_use]
     pub fn map_rows<S>(self, mut map: impl FnMut(&Set, &Op<()>, &Contract<()>, R) -> S) -> Unit<S> {
-        let Self { set, features, ops } = self;
+        let Self { set, features, ops, branches } = self;
         let ops = ops
             .into_iter()
             .map(|mut op| {
@@ -449,7 +476,7 @@ impl<R> Unit<R> {
                 bare.with_contracts(contracts).0
             })
             .collect();
-        Unit { set, features, ops }
+        Unit { set, features, ops, branches }
     }
 }
 

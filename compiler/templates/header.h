@@ -75,6 +75,30 @@ extern "C" {
 #else
 #define PV_MMX_STATE
 #endif
+/* Static branches. The code for the value that a branch does not have at first stands out of line. */
+#ifdef __clang__
+#define PV_UNLIKELY (void)0
+#else
+#define PV_UNLIKELY __attribute__((__cold__))
+#endif
+/* The NOPs at a site are as long as the jump that may take their place: 2 bytes where its target is near, else 5. The
+ * assembler finds out, if site and target lie in one section. gcc may put unlikely code into another one, so its sites have
+ * 5 bytes unless PV_BRANCH_SHORT is defined as 1, which asks for -fno-reorder-blocks-and-partition. */
+#ifndef PV_BRANCH_SHORT
+#ifdef __clang__
+#define PV_BRANCH_SHORT 1
+#else
+#define PV_BRANCH_SHORT 0
+#endif
+#endif
+#if PV_BRANCH_SHORT
+#define PV_BRANCH_FAR "-((%l[pv_other] - .Lpvend%= < -128) | (%l[pv_other] - .Lpvend%= > 127))" /* 1 or 0 */
+#define PV_BRANCH_NOPS \
+	".skip " PV_BRANCH_FAR ", 0x0f; .skip " PV_BRANCH_FAR ", 0x1f; .skip " PV_BRANCH_FAR ", 0x44\n" \
+	".skip 2 * (" PV_BRANCH_FAR "), 0; .skip 1 - (" PV_BRANCH_FAR "), 0x66; .skip 1 - (" PV_BRANCH_FAR "), 0x90\n"
+#else
+#define PV_BRANCH_NOPS ".byte 0x0f, 0x1f, 0x44, 0x00, 0x00\n"
+#endif
 #define PV_VECTOR_STATE \
 	, "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)" PV_MMX_STATE PV_SSE_STATE PV_AVX512_STATE
 #endif
@@ -98,7 +122,13 @@ enum pv_{{ set }}_op {
 {% endfor %}	PV_{{ upper }}_OPS = {{ op_names.len() }}
 };
 
-/* Bits of the feature word. */
+{% if branch_names.len() > 0 %}/* Static branches: what pv_set_branch() and its like are told. */
+enum pv_{{ set }}_branch {
+{% for name in branch_names %}	PV_{{ upper }}_BRANCH_{{ name }} = {{ loop.index0 }},
+{% endfor %}	PV_{{ upper }}_BRANCHES = {{ branch_names.len() }}
+};
+
+{% endif %}/* Bits of the feature word. */
 {% for feature in features %}{{ feature }}
 {% endfor %}
 /* The table, for pv_patch() and its like (pvc.h). */
@@ -129,10 +159,11 @@ extern void pv_{{ set }}_nop(void) PV_HIDDEN;
 /* What unpatched sites call, in the order of the op ids. */
 struct pv_{{ set }}_ops {
 {% for op in arch.ops %}	{{ op.field }}
-{% endfor %}} __attribute__((aligned(PV_{{ upper }}_OPS_ALIGN)));
+{% endfor %}{% if arch.ops.is_empty() %}	const void *none; /* the set has no ops */
+{% endif %}} __attribute__((aligned(PV_{{ upper }}_OPS_ALIGN)));
 extern struct pv_{{ set }}_ops pv_{{ set }}_ops __asm__("{{ contract }}") PV_HIDDEN;
 
-{% for op in arch.ops %}{{ op.code }}{% endfor %}#endif /* {{ arch.name }} */
+{% for op in arch.ops %}{{ op.code }}{% endfor %}{% for branch in arch.branches %}{{ branch }}{% endfor %}#endif /* {{ arch.name }} */
 {% endfor %}
 #ifdef __cplusplus
 }

@@ -24,7 +24,12 @@ __asm__(".pushsection pv_sites_{{ set }}, \"aR\", @progbits; .p2align 2; .popsec
 #endif
 extern const struct pv_site __start_pv_sites_{{ set }}[] PV_HIDDEN;
 extern const struct pv_site __stop_pv_sites_{{ set }}[] PV_HIDDEN;
-
+{% if branches.len() > 0 %}#ifndef __KERNEL__
+__asm__(".pushsection pv_branches_{{ set }}, \"aR\", @progbits; .p2align 2; .popsection");
+#endif
+extern const struct pv_branch_site __start_pv_branches_{{ set }}[] PV_HIDDEN;
+extern const struct pv_branch_site __stop_pv_branches_{{ set }}[] PV_HIDDEN;
+{% endif %}
 #define PV_CODE __attribute__((__naked__, __noinline__, __used__)) void
 #define PV_ADDRESS(symbol) __extension__(const void *)symbol
 
@@ -41,7 +46,8 @@ PV_CODE pv_{{ set }}_nop(void)
 {% endfor %}
 struct pv_{{ set }}_ops pv_{{ set }}_ops __attribute__((used)) PV_{{ upper }}_OPS_SECTION = {
 {% for line in arch.slots %}	{{ line }}
-{% endfor %}};
+{% endfor %}{% if arch.slots.is_empty() %}	0
+{% endif %}};
 
 {% if arch.byte_fields.len() > 0 %}static const struct {
 {% for line in arch.byte_fields %}	{{ line }}
@@ -64,11 +70,13 @@ static const struct pv_fixup pv_fixups[] = {
 {% endif %}
 static const struct pv_op pv_op_table[] = {
 {% for line in arch.ops %}	{{ line }}
-{% endfor %}};
+{% endfor %}{% if arch.ops.is_empty() %}	{ 0 }
+{% endif %}};
 
 static struct pv_plan pv_plans[] = {
 {% for line in arch.plans %}	{{ line }}
-{% endfor %}};
+{% endfor %}{% if arch.plans.is_empty() %}	{ 0 }
+{% endif %}};
 
 static const struct pv_kind pv_kinds[] = {
 {% for line in arch.kinds %}	{{ line }}
@@ -93,7 +101,15 @@ static const unsigned char pv_stub[] = {
 {% for line in features %}	{{ line }}
 {% endfor %}};
 {% endif %}
-static const void *pv_applied[PV_{{ upper }}_OPS];
+{% if branches.len() > 0 %}static const struct pv_branch pv_branches[] = {
+{% for line in branches %}	{{ line }}
+{% endfor %}};
+
+static struct pv_branch_state pv_branch_states[] = {
+{% for line in branch_states %}	{{ line }}
+{% endfor %}};
+
+{% endif %}static const void *pv_applied[PV_{{ upper }}_OPS + 1];
 
 const struct pv_set pv_{{ set }}_set = {
 	.format = PV_FORMAT,
@@ -120,4 +136,9 @@ const struct pv_set pv_{{ set }}_set = {
 	.sites_end = __stop_pv_sites_{{ set }},
 	.plans = pv_plans,
 	.applied = pv_applied,
-};
+{% if branches.len() > 0 %}	.nbranches = PV_{{ upper }}_BRANCHES,
+	.branches = pv_branches,
+	.branch_sites = __start_pv_branches_{{ set }},
+	.branch_sites_end = __stop_pv_branches_{{ set }},
+	.branch_states = pv_branch_states,
+{% endif %}};

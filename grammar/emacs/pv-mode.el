@@ -32,15 +32,15 @@
   "The compiler: a name to find in `exec-path', or a path."
   :type 'string)
 
-(defconst pv-item-keywords '("patchset" "feature" "include" "op")
+(defconst pv-item-keywords '("patchset" "feature" "include" "op" "branch")
   "Words that begin an item.")
 
 (defconst pv-clause-keywords
   '("arch" "abi" "baseline" "syntax" "site" "clobbers" "preserves" "default" "allow" "live" "nocall" "partial")
   "Words that begin a clause.")
 
-(defconst pv-row-keywords '("when" "identity" "in")
-  "Words inside of a row or signature.")
+(defconst pv-row-keywords '("when" "identity" "in" "true" "false")
+  "Words inside of a row, a signature or a branch.")
 
 (defconst pv-arches '("x86_64" "i386" "x86")
   "Names of arches.")
@@ -130,7 +130,7 @@
   (append
    (mapcar
     (lambda (rule) (cons (pv--finder (car rule) nil) (cdr rule)))
-    `(("^[ \t]*\\_<\\(op\\)\\_>\\(?:[ \t]+\\([[:alnum:]_.]+\\)\\)?"
+    `(("^[ \t]*\\_<\\(op\\|branch\\)\\_>\\(?:[ \t]+\\([[:alnum:]_.]+\\)\\)?"
        (1 'font-lock-keyword-face) (2 'font-lock-function-name-face nil t))
       (,(concat "^[ \t]*" (pv--words pv-item-keywords) "\\(?:[ \t]+\\([[:alnum:]_]+\\)\\)?")
        (1 'font-lock-keyword-face) (2 'font-lock-constant-face nil t))
@@ -188,6 +188,7 @@
 
 (defvar pv-imenu-expression
   '((nil "^[ \t]*op[ \t]+\\([[:alnum:]_.]+\\)" 1)
+    ("Branches" "^[ \t]*branch[ \t]+\\([[:alnum:]_.]+\\)" 1)
     ("Features" "^[ \t]*feature[ \t]+\\([[:alnum:]_]+\\)" 1)
     ("Patch sets" "^[ \t]*patchset[ \t]+\\([[:alnum:]_]+\\)" 1)))
 

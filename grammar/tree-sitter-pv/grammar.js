@@ -30,7 +30,7 @@ module.exports = grammar({
 
   rules: {
     source_file: $ => repeat(choice($.inner_doc_comment, $.doc_comment, $._item)),
-    _item: $ => choice($.patchset, $.feature, $.include, $.op),
+    _item: $ => choice($.patchset, $.feature, $.include, $.op, $.branch),
 
     // ---- comments and words -------------------------------------------------------------------------------------
     comment: _ => /\/\/([^\/!\n].*|\/\/.*)?/,
@@ -65,6 +65,14 @@ module.exports = grammar({
     site_kind: $ => seq($._dotted, optional(seq('(', field('length', $.number), ')'))),
     _for_arches: $ => seq(list($._arch), ':'),
     _dotted: $ => seq($.identifier, repeat(seq(token.immediate('.'), $.identifier))),
+
+    // ---- branch -------------------------------------------------------------------------------------------------
+    branch: $ => seq(
+      'branch', field('name', $.branch_name), '=', field('value', $.boolean), optional(field('body', $.branch_body)),
+    ),
+    branch_name: $ => $._dotted,
+    boolean: _ => choice('true', 'false'),
+    branch_body: $ => lines(choice($.arch_clause, $.live_clause)),
 
     // ---- op -----------------------------------------------------------------------------------------------------
     op: $ => seq(

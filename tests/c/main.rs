@@ -7,4 +7,5 @@ mod layout;
 mod link;
 mod programs;
 mod sites;
+mod switches;
 mod warnings;

@@ -95,7 +95,7 @@ pub fn check(mut unit: Assembled, sources: &SourceMap, diagnostics: &mut Diagnos
             None => complete = false,
         }
     }
-    complete.then_some(Checked(Unit { set: unit.set, features: unit.features, ops }))
+    complete.then_some(Checked(Unit { set: unit.set, features: unit.features, ops, branches: unit.branches }))
 }
 
 /// What a row is checked against.

@@ -2,7 +2,7 @@
 //! being linked into one program.
 //!
 //! Each translation unit with sites refers to it, the table defines it. Its name holds a hash of all that call sites
-//! depend on: ops and their ids, operands and their registers, clobbers, kinds of site. Rows are not part of it: they may
+//! depend on: ops and their ids, operands and their registers, clobbers, kinds of site, static branches. Rows are not part of it: they may
 //! change without a change of the call sites.
 
 use crate::check::Checked;
@@ -43,6 +43,10 @@ fn describe(checked: &Checked) -> String {
             clobbers.sort_by_key(|clobber| format!("{clobber:?}"));
             push(&mut text, format_args!(" {clobbers:?}\n"));
         }
+    }
+    for branch in &unit.branches {
+        let arches: Vec<&str> = branch.arches.iter().map(|arch| arch.name()).collect();
+        push(&mut text, format_args!("branch {} {} {} {arches:?}\n", branch.name, branch.initial, branch.live));
     }
     text
 }

@@ -3,7 +3,7 @@
 //! The contract: fields are added, never renamed or removed, while `format_version` stays the same.
 
 use crate::check::{Checked, CheckedRow, Effects, flag_list};
-use crate::model::{Clobber, Contract, FeatureSource, Op, Operand, Type};
+use crate::model::{Branch, Clobber, Contract, FeatureSource, Op, Operand, Type};
 use crate::source::SourceMap;
 use serde::Serialize;
 
@@ -20,6 +20,20 @@ struct Document<'a> {
     baseline: Vec<&'a str>,
     features: Vec<FeatureJson<'a>>,
     ops: Vec<OpJson<'a>>,
+    branches: Vec<BranchJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct BranchJson<'a> {
+    id: usize,
+    name: &'a str,
+    ident: String,
+    docs: String,
+    initial: bool,
+    live: bool,
+    arches: Vec<&'static str>,
+    file: &'a str,
+    line: u32,
 }
 
 #[derive(Serialize)]
@@ -136,10 +150,26 @@ pub fn render(checked: &Checked, sources: &SourceMap) -> String {
             })
             .collect(),
         ops: unit.ops.iter().enumerate().map(|(id, op)| op_json(id, op, sources)).collect(),
+        branches: unit.branches.iter().enumerate().map(|(id, branch)| branch_json(id, branch, sources)).collect(),
     };
     let mut text = serde_json::to_string_pretty(&document).expect("strings and numbers always serialize");
     text.push('\n');
     text
+}
+
+fn branch_json<'a>(id: usize, branch: &'a Branch, sources: &'a SourceMap) -> BranchJson<'a> {
+    let file = sources.file(branch.span.file);
+    BranchJson {
+        id,
+        name: &branch.name,
+        ident: branch.ident(),
+        docs: branch.docs.join("\n"),
+        initial: branch.initial,
+        live: branch.live,
+        arches: branch.arches.iter().map(|arch| arch.name()).collect(),
+        file: file.name(),
+        line: sources.line(branch.span),
+    }
 }
 
 fn op_json<'a>(id: usize, op: &'a Op<CheckedRow>, sources: &'a SourceMap) -> OpJson<'a> {

@@ -6,6 +6,7 @@
 
 mod allow;
 mod asm;
+mod branch;
 mod bytes;
 mod clobbers;
 mod condition;
@@ -34,6 +35,9 @@ use std::collections::BTreeSet;
 /// The most ops of a set: their ids are 16 bits, and the last is kept free.
 pub const MAX_OPS: usize = 65534;
 
+/// The most static branches of a set, for the same reason.
+pub const MAX_BRANCHES: usize = 65534;
+
 /// The most rows of a set on an arch, and the most terms of their conditions.
 pub const MAX_ROWS: usize = 65534;
 
@@ -50,13 +54,14 @@ pub fn resolve(ast: &Ast, sources: &SourceMap, diagnostics: &mut Diagnostics) ->
     }
     // Conditions are read in the order of the source, so that the indices of features do not depend on anything else.
     let mut drafts = Vec::new();
-    let mut names = names::OpNames::default();
+    let mut branches = Vec::new();
+    let mut names = names::Names::default();
     let mut damaged = false;
     for item in &ast.items {
         match item {
             Item::Feature(feature) => features.number_declared(&mut context, &feature.name),
             Item::Op(op) => {
-                let good_name = names.add(&mut context, &op.name);
+                let good_name = names.add(&mut context, names::What::Op, &op.name);
                 if drafts.len() >= MAX_OPS {
                     context.limit(op.name.span, format!("a patch set has at most {MAX_OPS} ops"));
                     damaged = true;
@@ -66,10 +71,19 @@ pub fn resolve(ast: &Ast, sources: &SourceMap, diagnostics: &mut Diagnostics) ->
                 damaged |= draft.is_none();
                 drafts.extend(draft.filter(|_| good_name));
             }
+            Item::Branch(branch) => {
+                let good_name = names.add(&mut context, names::What::Branch, &branch.name);
+                if branches.len() >= MAX_BRANCHES {
+                    context.limit(branch.name.span, format!("a patch set has at most {MAX_BRANCHES} static branches"));
+                    break;
+                }
+                let resolved = branch::resolve(&mut context, &set, branch);
+                branches.extend(resolved.filter(|_| good_name));
+            }
             Item::Bad(name) => {
                 damaged = true;
                 if let Some(name) = name {
-                    names.add(&mut context, name);
+                    names.add(&mut context, names::What::Op, name);
                 }
             }
             Item::Patchset(_) => {}
@@ -87,7 +101,7 @@ pub fn resolve(ast: &Ast, sources: &SourceMap, diagnostics: &mut Diagnostics) ->
         identity.add(&mut context, op);
     }
     check_totals(&mut context, &drafts);
-    set.named.then(|| Resolved { set: set.set, features: features.into_list(), ops: drafts })
+    set.named.then(|| Resolved { set: set.set, features: features.into_list(), ops: drafts, branches })
 }
 
 /// Rows and terms are numbered with 16 bits in the tables, on each arch by itself.

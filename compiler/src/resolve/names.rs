@@ -232,22 +232,43 @@ fn check_len(context: &mut Context<'_>, name: &Word) -> bool {
     name.text.len() <= MAX_NAME
 }
 
-/// The names of the ops so far, by their identifier in C.
-#[derive(Default)]
-pub(super) struct OpNames {
-    idents: BTreeMap<String, Word>,
+/// What a dotted name stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    Op,
+    Branch,
 }
 
-impl OpNames {
-    /// Checks the name of an op and keeps it; `false` if it cannot be used.
-    pub(super) fn add(&mut self, context: &mut Context<'_>, name: &Word) -> bool {
+impl What {
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Op => "op",
+            Self::Branch => "branch",
+        }
+    }
+}
+
+/// The names of the ops and branches so far, by their identifier in C. The two share one space, because in Rust an op and a
+/// branch of one name would be one function.
+#[derive(Default)]
+pub(super) struct Names {
+    idents: BTreeMap<String, (What, Word)>,
+}
+
+impl Names {
+    /// Checks the name of an op or branch and keeps it; `false` if it cannot be used.
+    pub(super) fn add(&mut self, context: &mut Context<'_>, what: What, name: &Word) -> bool {
         let text = name.text.as_str();
+        let noun = what.noun();
         let ident = text.replace('.', "_");
-        if let Some(first) = self.idents.get(&ident) {
-            let found = if first.text == name.text {
-                Diagnostic::new(Code::DUPLICATE, name.span, format!("op `{text}` is defined twice"))
+        if let Some((other, first)) = self.idents.get(&ident) {
+            let found = if first.text == name.text && *other == what {
+                Diagnostic::new(Code::DUPLICATE, name.span, format!("{noun} `{text}` is defined twice"))
+            } else if first.text == name.text {
+                let message = format!("`{text}` is the name of an op and of a branch: both would be one function");
+                Diagnostic::new(Code::RESERVED_NAME, name.span, message).help("rename one of them")
             } else {
-                let message = format!("ops `{}` and `{text}` are both `{ident}` in C", first.text);
+                let message = format!("{} `{}` and {noun} `{text}` are both `{ident}` in C", other.noun(), first.text);
                 Diagnostic::new(Code::RESERVED_NAME, name.span, message).help("rename one of them")
             };
             context.report(found.also(first.span, "first here"));
@@ -256,16 +277,16 @@ impl OpNames {
         if !check_len(context, name) {
             return false;
         }
-        self.idents.insert(ident.clone(), name.clone());
+        self.idents.insert(ident.clone(), (what, name.clone()));
         let family = |suffix: &str| format!("write `{text}_{suffix}` or give it a family: `family.{text}`");
         let problem = if let Some(part) = text.split('.').find(|part| RUST_NEVER.contains(part)) {
             let why = format!("`{part}` is a keyword of Rust that no spelling makes a name");
             Some((why, "choose another name for this part".to_owned()))
-        } else if C_WORDS.contains(&ident.as_str()) {
+        } else if what == What::Op && C_WORDS.contains(&ident.as_str()) {
             let why =
                 format!("`{ident}` is a keyword or macro of C or C++, where it names a field of the ops structure");
             Some((why, family("op")))
-        } else if OWN_NAMES.contains(&ident.as_str()) {
+        } else if what == What::Op && OWN_NAMES.contains(&ident.as_str()) {
             Some((format!("`pv_SET_{ident}` is what the outputs call something of their own"), family("op")))
         } else if hash_like(&ident) {
             Some(("`pv_SET_contract_...` is the symbol that guards the contract".to_owned(), family("op")))
@@ -281,10 +302,30 @@ impl OpNames {
 
     /// Reports names that collide with what the outputs derive from another op's name.
     pub(super) fn check_derived(&self, context: &mut Context<'_>) {
-        for (ident, name) in &self.idents {
+        for (ident, (what, name)) in &self.idents {
+            if *what == What::Branch {
+                continue;
+            }
+            let of = |what: What, base: &str| self.idents.get(base).filter(|(other, _)| *other == what);
+            if let Some((_, other)) = ident.strip_prefix("branch_").and_then(|base| of(What::Branch, base)) {
+                context.report(
+                    Diagnostic::new(
+                        Code::RESERVED_NAME,
+                        name.span,
+                        format!(
+                            "`{}` collides with a name that the outputs derive from branch `{}`",
+                            name.text, other.text
+                        ),
+                    )
+                    .label(format!("`{ident}` in C"))
+                    .also(other.span, "this branch")
+                    .help("rename one of them"),
+                );
+            }
             let prefixed = ["default_", "call_"].iter().find_map(|prefix| ident.strip_prefix(prefix));
             let row = ident.rsplit_once("_row").filter(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
-            let Some(other) = prefixed.or(row.map(|(base, _)| base)).and_then(|base| self.idents.get(base)) else {
+            let base = prefixed.or(row.map(|(base, _)| base));
+            let Some((_, other)) = base.and_then(|base| of(What::Op, base)) else {
                 continue;
             };
             let message =

@@ -31,6 +31,8 @@ pub enum Item {
     Feature(Feature),
     /// `op NAME(...) { ... }`
     Op(Op),
+    /// `branch NAME = true|false [{ ... }]`
+    Branch(Branch),
     /// An item whose text made no sense; it has been reported. Holds the op's name if that could be read.
     Bad(Option<Word>),
 }
@@ -77,6 +79,37 @@ pub struct Feature {
     pub docs: Vec<String>,
     /// The name.
     pub name: Word,
+}
+
+/// `branch NAME = true|false [{ ... }]`
+#[derive(Clone, Debug)]
+pub struct Branch {
+    /// Its `///` lines, without their marks.
+    pub docs: Vec<String>,
+    /// The dotted name.
+    pub name: Word,
+    /// `true` or `false`.
+    pub initial: bool,
+    /// Its clauses in order.
+    pub clauses: Vec<BranchClause>,
+}
+
+/// A clause of a branch.
+#[derive(Clone, Debug)]
+pub struct BranchClause {
+    /// What it says.
+    pub kind: BranchClauseKind,
+    /// The whole clause.
+    pub span: Span,
+}
+
+/// What a clause of a branch says.
+#[derive(Clone, Debug)]
+pub enum BranchClauseKind {
+    /// `arch ARCH, ...`
+    Arch(Vec<Word>),
+    /// `live`
+    Live,
 }
 
 /// `op NAME(...) -> ... { ... }`

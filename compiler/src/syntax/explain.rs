@@ -21,6 +21,7 @@ use std::ops::Range;
 pub(super) enum Block {
     Patchset,
     Op,
+    Branch,
 }
 
 impl Block {
@@ -44,6 +45,7 @@ impl Block {
                 ("nocall", Rule::only_nocall),
                 ("partial", Rule::only_partial),
             ],
+            Self::Branch => &[("arch", Rule::only_arch), ("live", Rule::only_live)],
         }
     }
 
@@ -51,6 +53,7 @@ impl Block {
         match self {
             Self::Patchset => "a patchset block",
             Self::Op => "an op",
+            Self::Branch => "a branch",
         }
     }
 }
@@ -103,24 +106,14 @@ impl Reader {
             "patchset" => Rule::only_patchset,
             "feature" => Rule::only_feature,
             "include" => Rule::only_include,
-            "branch" => {
-                diagnostics.push(
-                    Diagnostic::new(
-                        Code::SYNTAX,
-                        self.at(start, start + keyword.len()),
-                        "static branches are not in this version of the language",
-                    )
-                    .label("`branch` is reserved for them"),
-                );
-                return None;
-            }
+            "branch" => Rule::only_branch,
             _ => Rule::only_op_head,
         };
         if self.strictly(rule, text, 0..text.len(), diagnostics).is_none() {
             let span = self.at(start, start + keyword.len());
             diagnostics.push(Diagnostic::new(Code::SYNTAX, span, format!("this `{keyword}` cannot be read")));
         }
-        let name = text[start..].strip_prefix("op")?.trim_start();
+        let name = text[start..].strip_prefix("op").or(text[start..].strip_prefix("branch"))?.trim_start();
         let from = text.len() - name.len();
         let len = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').unwrap_or(name.len());
         (len > 0).then(|| Word { text: name[..len].to_owned(), span: self.at(from, from + len) })
@@ -254,12 +247,12 @@ fn rest_diagnostic(line: &str, found: &str, span: Span) -> Diagnostic {
         return Diagnostic::new(Code::SYNTAX, span, format!("`{word}` does not begin its line"))
             .label("an item begins on a line of its own");
     }
-    let items = super::split::ITEM_KEYWORDS.into_iter().filter(|keyword| *keyword != "branch");
+    let items = super::split::ITEM_KEYWORDS;
     let diagnostic = Diagnostic::new(Code::SYNTAX, span, format!("{found} begins no item"));
     match nearest(word, items) {
         Some(near) => near.offer(diagnostic, span),
         None if line.starts_with('#') => diagnostic.help("outside of asm a comment begins with `//`"),
-        None => diagnostic.note("the items are `patchset`, `feature`, `op` and `include`"),
+        None => diagnostic.note("the items are `patchset`, `feature`, `op`, `branch` and `include`"),
     }
 }
 

@@ -29,6 +29,7 @@ pub(super) fn name(rule: Rule) -> Option<&'static str> {
         Rule::kw_feature => "`feature`",
         Rule::kw_include => "`include`",
         Rule::kw_op => "`op`",
+        Rule::kw_branch => "`branch`",
         Rule::kw_arch => "`arch`",
         Rule::kw_abi => "`abi`",
         Rule::kw_baseline => "`baseline`",
@@ -44,7 +45,10 @@ pub(super) fn name(rule: Rule) -> Option<&'static str> {
         Rule::kw_when | Rule::when => "`when`",
         Rule::kw_identity => "`identity`",
         Rule::kw_in | Rule::place => "`in`",
-        Rule::patchset | Rule::feature | Rule::include | Rule::op | Rule::item => "an item",
+        Rule::kw_true => "`true`",
+        Rule::kw_false => "`false`",
+        Rule::truth => "`true` or `false`",
+        Rule::patchset | Rule::feature | Rule::include | Rule::op | Rule::branch | Rule::item => "an item",
         Rule::arch_clause
         | Rule::abi_clause
         | Rule::baseline_clause
@@ -90,6 +94,8 @@ pub(super) fn name(rule: Rule) -> Option<&'static str> {
         | Rule::EOI
         | Rule::for_arches
         | Rule::op_start
+        | Rule::branch_head
+        | Rule::branch_clause
         | Rule::bad_signature
         | Rule::op_clause
         | Rule::condition_end
@@ -115,6 +121,7 @@ pub(super) fn name(rule: Rule) -> Option<&'static str> {
         | Rule::only_row
         | Rule::only_patchset
         | Rule::only_feature
+        | Rule::only_branch
         | Rule::only_include
         | Rule::space => return None,
     })

@@ -1,8 +1,8 @@
 //! From the pairs that pest found in one item to the item.
 
 use super::ast::{
-    Clause, ClauseKind, Feature, Group, Item, Op, Param, Patchset, Returns, Row, SetClause, SetClauseKind, Signature,
-    SiteKind, Word,
+    Branch, BranchClause, BranchClauseKind, Clause, ClauseKind, Feature, Group, Item, Op, Param, Patchset, Returns,
+    Row, SetClause, SetClauseKind, Signature, SiteKind, Word,
 };
 use super::{PvParser, Rule};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
@@ -83,6 +83,7 @@ impl Reader {
                     let op = self.op(pair, std::mem::take(&mut docs), diagnostics);
                     parsed = Parsed::Item(op);
                 }
+                Rule::branch => parsed = Parsed::Item(self.branch(pair, std::mem::take(&mut docs), diagnostics)),
                 // What follows an item that broke off is a part of it.
                 Rule::rest if matches!(parsed, Parsed::Item(Item::Bad(_))) => {}
                 Rule::rest => self.explain_rest(&pair, diagnostics),
@@ -162,6 +163,40 @@ impl Reader {
         }
         self.explain_unclosed(block.get_input(), diagnostics);
         Some(block.get_input().len())
+    }
+
+    fn branch(self, pair: Pair<'_, Rule>, docs: Vec<String>, diagnostics: &mut Diagnostics) -> Item {
+        let mut name = None;
+        let mut initial = false;
+        let mut clauses = Vec::new();
+        let open_end = self.open_end(&pair, diagnostics);
+        for part in pair.into_inner() {
+            let span = self.span(&part);
+            let kind = match part.as_rule() {
+                Rule::dotted => {
+                    name = Some(self.word(&part));
+                    None
+                }
+                Rule::truth => {
+                    initial = part.as_str() == "true";
+                    None
+                }
+                Rule::arch_clause => Some(BranchClauseKind::Arch(self.words(part))),
+                Rule::live => Some(BranchClauseKind::Live),
+                Rule::bad_clause => {
+                    if Some(part.as_span().end()) != open_end {
+                        self.explain_clause(&part, super::explain::Block::Branch, diagnostics);
+                    }
+                    None
+                }
+                _ => None,
+            };
+            clauses.extend(kind.map(|kind| BranchClause { kind, span }));
+        }
+        match name {
+            Some(name) => Item::Branch(Branch { docs, name, initial, clauses }),
+            None => Item::Bad(None),
+        }
     }
 
     fn op(self, pair: Pair<'_, Rule>, docs: Vec<String>, diagnostics: &mut Diagnostics) -> Item {

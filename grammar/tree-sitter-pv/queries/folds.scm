@@ -1,6 +1,7 @@
 [
   (patchset_body)
   (op_body)
+  (branch_body)
   (asm)
   (parameters)
 ] @fold

@@ -19,13 +19,14 @@ syn region  pvString   contained oneline start=+"+ end=+"+
 
 " ---- items ----------------------------------------------------------------------------------------------------------
 " An item's keyword leads its line, and no line inside of an item begins with one: regions end there at the latest.
-syn match   pvItemLine "^\s*\%(patchset\|feature\|include\|op\)\>:\@!" contains=pvItem
+syn match   pvItemLine "^\s*\%(patchset\|feature\|include\|op\|branch\)\>:\@!" contains=pvItem
       \ nextgroup=pvName,pvString skipwhite
-syn keyword pvItem     contained patchset feature include op
-syn match   pvName     contained "\h\w*\%(\.\h\w*\)*" nextgroup=pvSignature skipwhite
+syn keyword pvItem     contained patchset feature include op branch
+syn match   pvName     contained "\h\w*\%(\.\h\w*\)*" nextgroup=pvSignature,pvAssign skipwhite
+syn match   pvAssign   contained "=" nextgroup=pvModifier skipwhite
 
 syn match   pvOperand  contained "\h\w*\ze\s*:"
-syn region  pvSignature contained matchgroup=pvDelimiter start="(" end=")" end="^\ze\s*\%(patchset\|feature\|include\|op\)\>:\@!"
+syn region  pvSignature contained matchgroup=pvDelimiter start="(" end=")" end="^\ze\s*\%(patchset\|feature\|include\|op\|branch\)\>:\@!"
       \ contains=pvOperand,pvType,pvIn,pvComment
 syn match   pvArrow    "->" nextgroup=pvNever,pvReturns,pvType,pvResult skipwhite
 syn match   pvNever    contained "!"
@@ -36,7 +37,7 @@ syn keyword pvType     contained word u8 u16 u32 u64 ptr bool nextgroup=pvIn ski
 syn match   pvIn       contained "\<in\>\%(\s*:\)\@!" nextgroup=pvRegister skipwhite
 syn match   pvRegister contained "\h\w*"
 
-syn region  pvBlock    matchgroup=pvDelimiter start="{" end="}" end="^\ze\s*\%(patchset\|feature\|include\|op\)\>:\@!" fold
+syn region  pvBlock    matchgroup=pvDelimiter start="{" end="}" end="^\ze\s*\%(patchset\|feature\|include\|op\|branch\)\>:\@!" fold
       \ contains=pvComment,pvClause,pvModifier,pvArch,pvWhen,pvAsm,pvBytes
 
 " ---- clauses --------------------------------------------------------------------------------------------------------
@@ -47,7 +48,7 @@ syn keyword pvClause   contained site nextgroup=pvSites skipwhite
 syn keyword pvClause   contained clobbers preserves nextgroup=pvClobbers skipwhite
 syn keyword pvClause   contained default nextgroup=pvExternal skipwhite
 syn keyword pvClause   contained allow nextgroup=pvAllow skipwhite
-syn keyword pvModifier contained live nocall partial identity
+syn keyword pvModifier contained live nocall partial identity true false
 syn keyword pvArch     contained x86_64 i386 x86
 syn keyword pvValue    contained kernel user att intel
 syn keyword pvEffect   contained flags memory barrier caller_saved none vector if df ac uif
@@ -76,7 +77,7 @@ syn match   pvGroup    contained "|"
 " ---- asm ------------------------------------------------------------------------------------------------------------
 " A word that leads a statement is its mnemonic, unless it is a label or prefix; the operands follow up to the
 " statement's end.
-syn region  pvAsm      contained matchgroup=pvDelimiter start="{" end="}" end="^\ze\s*\%(patchset\|feature\|include\|op\)\>:\@!"
+syn region  pvAsm      contained matchgroup=pvDelimiter start="{" end="}" end="^\ze\s*\%(patchset\|feature\|include\|op\|branch\)\>:\@!"
       \ contains=pvMnemonic,pvDirective,pvPrefix,pvLabel,pvDecorator,pvRole,pvAsmComment,pvAsmBlock
 syn match   pvMnemonic    contained "\h[[:alnum:]_.$]*" nextgroup=pvOperands skipwhite
 syn match   pvDirective   contained "\.[[:alnum:]_.]*" nextgroup=pvOperands skipwhite
@@ -121,6 +122,7 @@ hi def link pvCode Constant
 hi def link pvFeature Identifier
 hi def link pvLogic Operator
 hi def link pvArrow Operator
+hi def link pvAssign Operator
 hi def link pvByte Number
 hi def link pvFixup Special
 hi def link pvGroup Operator

@@ -1,5 +1,6 @@
 //! `NAME.h`.
 
+use super::branches;
 use super::calls;
 use super::names;
 use super::sites::{self, Context, Flavour};
@@ -24,6 +25,7 @@ struct Header {
     red_zone: bool,
     identity: bool,
     op_names: Vec<String>,
+    branch_names: Vec<String>,
     features: Vec<String>,
     result_structs: Vec<String>,
     arches: Vec<ArchPart>,
@@ -33,6 +35,7 @@ struct ArchPart {
     name: &'static str,
     condition: &'static str,
     ops: Vec<OpPart>,
+    branches: Vec<String>,
     macros: Vec<String>,
 }
 
@@ -63,6 +66,7 @@ pub(super) fn render(checked: &Checked, sources: &SourceMap) -> String {
             .any(|op| op.on(Arch::X86_64).is_some_and(|contract| calls::endangers_red_zone(op, contract))),
         identity: has_identity(unit),
         op_names: unit.ops.iter().map(names::ident).collect(),
+        branch_names: unit.branches.iter().map(|branch| branch.ident()).collect(),
         features: unit.features.iter().enumerate().map(|(bit, feature)| feature_macro(&upper, bit, feature)).collect(),
         result_structs: unit.ops.iter().filter(|op| op.results().len() > 1).map(|op| result_struct(unit, op)).collect(),
         arches: unit.set.arches.iter().map(|&arch| arch_part(unit, arch, &context)).collect(),
@@ -114,9 +118,15 @@ fn arch_part(unit: &Unit<CheckedRow>, arch: Arch, context: &Context<'_>) -> Arch
         .iter()
         .enumerate()
         .filter_map(|(id, op)| Some((id, op, op.on(arch)?)))
-        .map(|(id, op, contract)| assembler_macros(context, id, op, contract))
-        .collect();
-    ArchPart { name: arch.name(), condition: condition(arch), ops, macros }
+        .map(|(id, op, contract)| assembler_macros(context, id, op, contract));
+    let branches = branches::parts(unit, arch, context);
+    ArchPart {
+        name: arch.name(),
+        condition: condition(arch),
+        macros: macros.chain(branches.macros).collect(),
+        ops,
+        branches: branches.functions,
+    }
 }
 
 fn op_part(unit: &Unit<CheckedRow>, id: usize, op: &Op<CheckedRow>, arch: Arch, context: &Context<'_>) -> OpPart {

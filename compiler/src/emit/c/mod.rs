@@ -1,5 +1,6 @@
 //! C: `NAME.h`, the contract that call sites compile against, and `NAME.c`, the tables.
 
+mod branches;
 mod calls;
 mod header;
 mod names;

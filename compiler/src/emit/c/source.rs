@@ -1,5 +1,6 @@
 //! `NAME.c`.
 
+use super::branches;
 use super::header::{condition, has_identity};
 use super::names;
 use super::sites::{self, Context};
@@ -22,6 +23,8 @@ struct Source {
     arches: Vec<ArchPart>,
     features: Vec<String>,
     features_name: &'static str,
+    branches: Vec<String>,
+    branch_states: Vec<String>,
 }
 
 struct ArchPart {
@@ -62,6 +65,8 @@ pub(super) fn render(checked: &Checked, sources: &SourceMap) -> String {
         arches: unit.set.arches.iter().map(|&arch| arch_part(checked, arch, &context, sources)).collect(),
         features_name: if features.is_empty() { "0" } else { "pv_features" },
         features,
+        branches: branches::table(unit),
+        branch_states: branches::states(unit),
     };
     super::tidy(&source.render().expect("writing to a String does not fail"))
 }

@@ -8,7 +8,7 @@
 [(string) (asm_string) (asm_char)] @string
 
 ; ---- keywords ----------------------------------------------------------------------------------------------------------
-["patchset" "feature" "include" "op"] @keyword
+["patchset" "feature" "include" "op" "branch"] @keyword
 ["arch" "abi" "baseline" "syntax" "site" "clobbers" "preserves" "default" "allow"] @keyword
 ["when" "in"] @keyword
 [(live_clause) (nocall_clause) (partial_clause) (identity)] @keyword
@@ -16,6 +16,9 @@
 ; ---- patchset and features ---------------------------------------------------------------------------------------------
 (patchset name: (identifier) @namespace)
 (feature name: (identifier) @constant)
+(branch_name (identifier) @namespace)
+(branch_name (identifier) @constant .)
+(boolean) @keyword
 (abi_clause abi: (identifier) @constant.builtin)
 (syntax_clause syntax: (identifier) @constant.builtin)
 (feature_name) @constant
@@ -67,4 +70,5 @@
 ["(" ")" "[" "]"] @punctuation.bracket
 (patchset_body ["{" "}"] @punctuation.bracket)
 (op_body ["{" "}"] @punctuation.bracket)
+(branch_body ["{" "}"] @punctuation.bracket)
 (asm ["{" "}"] @punctuation.bracket)

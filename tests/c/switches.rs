@@ -1,0 +1,70 @@
+//! Static branches in C: what they do, and what compilers make of them.
+
+use crate::build::{COMPILERS, Setup, TARGETS, Tables, fixture, output, run, set};
+use std::path::Path;
+use std::process::Command;
+
+const WARNINGS: [&str; 5] = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+
+#[test]
+fn sites_follow_their_branches() {
+    let tables = Tables::of("switches", &set("switches.pv"));
+    let sources = [fixture("switches.c"), fixture("switches_sites.S")];
+    for compiler in COMPILERS {
+        for target in TARGETS {
+            let setup = Setup::new(compiler, target).and(&WARNINGS);
+            let optimisations: &[&str] =
+                if target.len() == 1 { &["-O0", "-O1", "-O2", "-O3", "-Os"] } else { &["-O0", "-O2"] };
+            let mut setups: Vec<Setup> = optimisations.iter().map(|flag| setup.and(&[flag])).collect();
+            setups.push(setup.and(&["-O2"]).lto());
+            setups.push(setup.and(&["-O2", "-fcf-protection=full", "-ffunction-sections", "-Wl,--gc-sections"]));
+            setups.push(setup.and(&["-O2", "-DPV_BRANCH_SHORT=0"]));
+            if compiler == "gcc" {
+                setups.push(setup.and(&["-O2", "-DPV_BRANCH_SHORT=1", "-fno-reorder-blocks-and-partition"]));
+            }
+            for setup in setups {
+                let program = setup.program(&tables, "switches", &sources);
+                run(&program, &[], &setup);
+            }
+        }
+    }
+}
+
+/// The code of a function as `objdump` shows it: one instruction a line, without addresses and bytes.
+fn code(program: &Path, function: &str) -> Vec<String> {
+    let shown = output(Command::new("objdump").args(["-d", "--no-show-raw-insn"]).arg(program));
+    let text = String::from_utf8(shown.stdout).unwrap();
+    let head = format!(" <{function}>:");
+    let lines = text.lines().skip_while(|line| !line.ends_with(&head)).skip(1).take_while(|line| !line.is_empty());
+    lines.filter_map(|line| Some(line.split_once('\t')?.1.split_whitespace().collect::<Vec<_>>().join(" "))).collect()
+}
+
+/// The usual side runs straight to its `ret` over one NOP: no jump, no call, no load and test. What is seldom done stands
+/// behind it or in another section.
+#[test]
+fn the_unlikely_side_stands_out_of_line() {
+    let tables = Tables::of("switches_code", &set("switches.pv"));
+    let sources = [fixture("switches.c"), fixture("switches_sites.S")];
+    for compiler in COMPILERS {
+        for target in TARGETS {
+            // gcc keeps the order of the source with -Os.
+            for optimisation in ["-O2", "-O3"] {
+                let setup = Setup::new(compiler, target).and(&[optimisation]);
+                let program = setup.program(&tables, "switches", &sources);
+                for function in ["hot_path", "offload_path", "cold_path"] {
+                    let code = code(&program, function);
+                    let usual: Vec<&String> = code.iter().take_while(|line| !line.starts_with("ret")).collect();
+                    let count = |found: fn(&str) -> bool| usual.iter().filter(|line| found(line)).count();
+                    let nop = |line: &str| line.starts_with("nop") || line == "xchg %ax,%ax";
+                    assert!(usual.len() < code.len() || function == "cold_path", "{setup:?} {function}: {code:#?}");
+                    // A live site may have one more before it, for its alignment.
+                    let padding = usize::from(function == "offload_path");
+                    assert!((1..=1 + padding).contains(&count(nop)), "{setup:?} {function}: {code:#?}");
+                    let others =
+                        |line: &str| line.starts_with('j') || line.starts_with("call") || line.starts_with("test");
+                    assert_eq!(count(others), 0, "{setup:?} {function}: {code:#?}");
+                }
+            }
+        }
+    }
+}
