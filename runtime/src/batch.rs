@@ -8,7 +8,7 @@ use crate::report::{Report, Way};
 use crate::set::Set;
 use crate::table::{FORMAT, Plan, Site};
 use crate::text::Text;
-use crate::verify::{classify, locate, pieces, verify};
+use crate::verify::{Verified, classify, locate, pieces, verify};
 
 /// How strict a batch is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,27 +91,70 @@ pub(crate) unsafe fn prepare(
     options: Options,
     mut admit: impl FnMut(usize, usize) -> Result<(), i32>,
 ) -> Result<Report, Error> {
+    // SAFETY: (26) the caller's promise.
+    let mut report = unsafe { begin(set, goal, options) }?;
+    let refused = |errno, address| Error::refused(Step::Admit, errno, address);
+    // SAFETY: (67) the caller's promise.
+    unsafe {
+        branch::prepare(set, goal, &mut report, |_, address, bytes| {
+            admit(address, bytes.len()).map_err(|errno| refused(errno, address))
+        })
+    }?;
+    let visit = |site: &Site, verified: &Verified<'_>| {
+        if verified.bytes == 0 {
+            return Ok(());
+        }
+        let mut admit = |address, len| {
+            admit(address, len).map_err(|errno| refused(errno, verified.place.site).at(site.op, verified.place.site))
+        };
+        admit(verified.place.site, usize::from(site.len))?;
+        if verified.place.stub != 0 {
+            admit(verified.place.stub, set.stub().len())?;
+        }
+        Ok(())
+    };
+    // SAFETY: (27) begun above.
+    unsafe { verify_each(set, goal, &mut report, visit) }?;
+    Ok(report)
+}
+
+/// The records of ops that a batch is about.
+pub(crate) fn sites(set: &Set, goal: Goal) -> &[Site] {
+    if matches!(goal, Goal::Branches) { &[] } else { set.sites() }
+}
+
+/// The start of every batch: is the table one of ours, and what does each class of its sites become?
+///
+/// # Safety
+///
+/// As [`prepare`].
+pub(crate) unsafe fn begin(set: &Set, goal: Goal, options: Options) -> Result<Report, Error> {
     if set.table().format != FORMAT || u32::from(set.table().mode) != usize::BITS {
         return Err(Error::new(Status::Format));
     }
     if set.sites().is_empty() && set.branch_sites().is_empty() && !options.allow_empty {
         return Err(Error::new(Status::NoSites));
     }
-    let mut report = Report { sites: sites(set, goal).len(), ..Report::default() };
-    let restore = matches!(goal, Goal::Unpatch);
-    // SAFETY: (67) the caller's promise.
-    unsafe {
-        branch::prepare(set, restore, &mut report, |address, len| {
-            admit(address, len).map_err(|errno| Error::refused(Step::Admit, errno, address))
-        })
-    }?;
-    if matches!(goal, Goal::Branches) {
-        return Ok(report);
+    if !matches!(goal, Goal::Branches) {
+        // SAFETY: (64) the caller's promise.
+        unsafe { plan_all(set, goal) };
     }
-    // SAFETY: (26) the caller's promise, as for `verify`.
-    unsafe { plan_all(set, goal) };
-    for site in set.sites() {
-        // SAFETY: (27) plans were filled above.
+    Ok(Report { sites: sites(set, goal).len(), ..Report::default() })
+}
+
+/// Verifies every site of an op in a batch that was begun, counts the outcomes, and shows each site to `visit`.
+///
+/// # Safety
+///
+/// As [`prepare`].
+pub(crate) unsafe fn verify_each(
+    set: &Set,
+    goal: Goal,
+    report: &mut Report,
+    mut visit: impl FnMut(&Site, &Verified<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    for site in sites(set, goal) {
+        // SAFETY: (71) plans were filled by `begin`.
         let verified = unsafe { verify(set, site) }?;
         match verified.outcome {
             Outcome::Row => report.rows += 1,
@@ -119,27 +162,11 @@ pub(crate) unsafe fn prepare(
             Outcome::Call => report.calls += 1,
             Outcome::Original => report.originals += 1,
         }
-        if verified.bytes == 0 {
-            report.unchanged += 1;
-            continue;
-        }
+        report.unchanged += usize::from(verified.bytes == 0);
         report.bytes += verified.bytes;
-        let refused = |errno| {
-            let mut error = Error::refused(Step::Admit, errno, verified.place.site);
-            error.op = site.op;
-            error
-        };
-        admit(verified.place.site, usize::from(site.len)).map_err(refused)?;
-        if verified.place.stub != 0 {
-            admit(verified.place.stub, set.stub().len()).map_err(refused)?;
-        }
+        visit(site, &verified)?;
     }
-    Ok(report)
-}
-
-/// The records of ops that a batch is about.
-pub(crate) fn sites(set: &Set, goal: Goal) -> &[Site] {
-    if matches!(goal, Goal::Branches) { &[] } else { set.sites() }
+    Ok(())
 }
 
 /// Hands every write of a prepared batch to `write`.

@@ -3,6 +3,7 @@
 //! What a site holds follows from that value and from one bit of its record, so nothing has to be chosen or remembered per
 //! site.
 
+use crate::choose::Goal;
 use crate::error::{Bytes, Error, Status};
 use crate::nops;
 use crate::report::Report;
@@ -109,17 +110,19 @@ impl Place {
     }
 }
 
-/// Sets the goal of every branch (what is wanted, or with `restore` its first value) and verifies every site.
+/// Sets the goal of every branch (what is wanted, or its first value to restore) and verifies every site. `admit` gets the
+/// record, address and new bytes of each that changes.
 ///
 /// # Safety
 ///
 /// The caller patches this set alone; the text of its sites is mapped and readable.
 pub(crate) unsafe fn prepare(
     set: &Set,
-    restore: bool,
+    goal: Goal,
     report: &mut Report,
-    mut admit: impl FnMut(usize, usize) -> Result<(), Error>,
+    mut admit: impl FnMut(&BranchSite, usize, &[u8]) -> Result<(), Error>,
 ) -> Result<(), Error> {
+    let restore = matches!(goal, Goal::Unpatch);
     for (state, branch) in set.branch_states().iter().zip(set.branches()) {
         state.aim(restore.then_some(branch.initial));
     }
@@ -151,7 +154,8 @@ pub(crate) unsafe fn prepare(
         }
         state.mark();
         report.bytes += place.len;
-        admit(place.site, place.len).map_err(|error| error.at_branch(record.branch, place.site))?;
+        let wanted = wanted.get(..place.len).unwrap_or(&[]);
+        admit(record, place.site, wanted).map_err(|error| error.at_branch(record.branch, place.site))?;
     }
     Ok(())
 }

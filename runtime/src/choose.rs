@@ -8,7 +8,7 @@ use crate::table::{ACTION_NONE, OP_IDENTITY, OP_NOCALL, OP_RESULT, Op, Plan, Row
 use core::ffi::c_void;
 
 /// What a batch is for.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Goal {
     /// The best form for these features and the installed backends.
     Patch(Features),

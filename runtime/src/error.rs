@@ -72,6 +72,10 @@ pub enum Status {
     CannotHoldCall,
     /// A target lies out of reach of a field of the site.
     OutOfRange,
+    /// A site would change in a live batch, and the table does not mark it live.
+    NotLive,
+    /// A live batch changes more sites than its journal has room for.
+    JournalFull,
     /// The text port, or the operating system, refused a step; `step` and `errno` say which.
     Refused,
 }
@@ -96,6 +100,18 @@ pub enum Step {
     OpenMemory,
     /// Writing to it.
     WriteMemory,
+    /// Writing or synchronizing in a live batch; it was taken back.
+    LiveWrite,
+    /// Registering for `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)`: needs Linux 4.16.
+    Register,
+    /// Listing the threads and what signals they block.
+    Threads,
+    /// A thread blocks SIGTRAP: a breakpoint would end the process. The address is the thread's id.
+    TrapBlocked,
+    /// The handler of SIGTRAP cannot be installed, or another one was installed over it.
+    TrapHandler,
+    /// An earlier batch could not be taken back.
+    Unfinished,
 }
 
 /// A refused batch: nothing was changed, and the program runs on as it was.
@@ -183,6 +199,8 @@ impl fmt::Display for Error {
             Status::NoCall => "a backend is installed, but there is no stack for a call at the site",
             Status::CannotHoldCall => "a backend is installed, but the site cannot hold a call",
             Status::OutOfRange => "a target is out of reach of the site",
+            Status::NotLive => "a site would change that the table does not mark live",
+            Status::JournalFull => "more sites change than the journal has room for",
             Status::Refused => match self.step {
                 Step::None => "refused",
                 Step::Admit => "the text port does not admit the site",
@@ -192,6 +210,12 @@ impl fmt::Display for Error {
                 Step::Executable => "cannot make written text executable",
                 Step::OpenMemory => "cannot open /proc/self/mem",
                 Step::WriteMemory => "cannot write to /proc/self/mem",
+                Step::LiveWrite => "a live batch failed and was taken back",
+                Step::Register => "membarrier cannot make other threads serialize",
+                Step::Threads => "cannot see which signals the threads block",
+                Step::TrapBlocked => "a thread blocks SIGTRAP",
+                Step::TrapHandler => "SIGTRAP is not the patcher's",
+                Step::Unfinished => "an earlier batch could not be taken back",
             },
         })?;
         if self.errno != 0 {

@@ -2,12 +2,13 @@
 //! PC-relative fields), which [`render`] turns into the bytes at one address.
 
 use crate::error::Status;
+use crate::live::MAX_INSTRUCTION;
 use crate::nops;
 use crate::set::Set;
 use crate::table::{
     ACTION_SITE, ACTION_STUB_CALL, ACTION_STUB_SITE, FIXUP_ABS8, FIXUP_ABS16, FIXUP_ABS32, FIXUP_ABS32S, FIXUP_ABS64,
-    FIXUP_REL8, FIXUP_REL32, Fixup, Kind, MAX_SITE, OPERAND_NONE, OPERAND_SLOT_ABS, OPERAND_SLOT_REL, OPERAND_STUB,
-    OPERAND_TRAMPOLINE, Op, Plan, Row,
+    FIXUP_REL8, FIXUP_REL32, Fixup, Kind, MAX_SITE, OP_LIVE, OPERAND_NONE, OPERAND_SLOT_ABS, OPERAND_SLOT_REL,
+    OPERAND_STUB, OPERAND_TRAMPOLINE, Op, Plan, Row,
 };
 use core::ffi::c_void;
 
@@ -91,10 +92,9 @@ impl<'a> Class<'a> {
         if row.len > self.len {
             return Err(Status::BadTable);
         }
-        copy(&mut plan.bytes, 0, bytes)?;
-        self.pad(&mut plan, bytes.len());
+        let shift = self.put(&mut plan, bytes)?;
         for fixup in self.set.row_fixups(row) {
-            apply_fixup(&mut plan, fixup, row.len)?;
+            apply_fixup(&mut plan, fixup, row.len, shift)?;
         }
         Ok(plan)
     }
@@ -102,7 +102,14 @@ impl<'a> Class<'a> {
     /// Nothing but NOPs.
     pub(crate) fn nops(&self) -> Plan {
         let mut plan = self.blank();
-        self.pad(&mut plan, 0);
+        let len = usize::from(self.len);
+        if self.is_single() && len > nops::LONGEST {
+            let mut nop = [0; nops::LONGEST];
+            nops::fill(&mut nop);
+            let _ = self.put(&mut plan, &nop); // fits: checked
+        } else if let Some(gap) = plan.bytes.get_mut(..len) {
+            nops::fill(gap);
+        }
         plan
     }
 
@@ -111,15 +118,16 @@ impl<'a> Class<'a> {
         let mut plan = self.blank();
         if self.has_stub() {
             plan.action = ACTION_STUB_CALL;
-            copy(&mut plan.bytes, 0, &[0xe8, 0, 0, 0, 0, 0x90])?;
-        } else {
-            if self.kind.direct == 0 || usize::from(self.len) < DIRECT_LEN {
-                return Err(Status::CannotHoldCall);
-            }
-            copy(&mut plan.bytes, 0, &[self.kind.direct])?;
-            self.pad(&mut plan, DIRECT_LEN);
+            let shift = usize::from(self.is_single());
+            copy(&mut plan.bytes, 0, if shift == 1 { &[PREFIX_64, 0xe8] } else { &[0xe8, 0, 0, 0, 0, 0x90] })?;
+            relative(&mut plan, shift as u8 + 1, 4, target)?;
+            return Ok(plan);
         }
-        relative(&mut plan, 1, 4, target)?;
+        if self.kind.direct == 0 || usize::from(self.len) < DIRECT_LEN {
+            return Err(Status::CannotHoldCall);
+        }
+        let shift = self.put(&mut plan, &[self.kind.direct, 0, 0, 0, 0])?;
+        relative(&mut plan, shift + 1, 4, target)?;
         Ok(plan)
     }
 
@@ -129,11 +137,44 @@ impl<'a> Class<'a> {
         plan
     }
 
-    fn pad(&self, plan: &mut Plan, from: usize) {
-        if let Some(gap) = plan.bytes.get_mut(from..usize::from(self.len)) {
-            nops::fill(gap);
+    /// Whether every form must be one instruction: the op is live.
+    pub(crate) fn is_single(&self) -> bool {
+        self.op.flags & OP_LIVE != 0 && usize::from(self.len) <= MAX_INSTRUCTION
+    }
+
+    /// Puts instructions into the site, padded: NOPs behind them, or for a live op prefixes before its one instruction.
+    /// Returns by how much that moved them.
+    fn put(&self, plan: &mut Plan, bytes: &[u8]) -> Result<u8, Status> {
+        let gap = usize::from(self.len).checked_sub(bytes.len()).ok_or(Status::BadTable)?;
+        if self.is_single() && !bytes.is_empty() {
+            let prefix = padding_prefix(bytes, self.set.table().mode);
+            plan.bytes.get_mut(..gap).ok_or(Status::BadTable)?.fill(prefix);
+            copy(&mut plan.bytes, gap, bytes)?;
+            return Ok(gap as u8);
+        }
+        copy(&mut plan.bytes, 0, bytes)?;
+        let padding = plan.bytes.get_mut(bytes.len()..usize::from(self.len));
+        nops::fill(padding.ok_or(Status::BadTable)?);
+        Ok(0)
+    }
+}
+
+/// A segment override that changes nothing, as padding before an instruction: CS is ignored in 64-bit mode (AMD APM volume 3,
+/// 1.2.4), and the kernel pads calls with it.
+const PREFIX_64: u8 = 0x2e;
+/// In 32-bit mode CS would be obeyed, and not be writable: DS, which is flat.
+const PREFIX_32: u8 = 0x3e;
+
+/// What pads this instruction in front: its own segment override if it has one.
+fn padding_prefix(instruction: &[u8], mode: u8) -> u8 {
+    for &byte in instruction {
+        match byte {
+            0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65 => return byte,
+            0x66 | 0x67 | 0xf0 | 0xf2 | 0xf3 => {}
+            _ => break,
         }
     }
+    if mode == 64 { PREFIX_64 } else { PREFIX_32 }
 }
 
 /// How many of a plan's bytes are written where its action says.
@@ -159,7 +200,7 @@ pub(crate) fn render(plan: &Plan, at: usize) -> Result<[u8; MAX_SITE], Status> {
     Ok(bytes)
 }
 
-fn apply_fixup(plan: &mut Plan, fixup: &Fixup, row_len: u8) -> Result<(), Status> {
+fn apply_fixup(plan: &mut Plan, fixup: &Fixup, row_len: u8, shift: u8) -> Result<(), Status> {
     let width = match fixup.kind {
         FIXUP_REL8 | FIXUP_ABS8 => 1,
         FIXUP_ABS16 => 2,
@@ -170,11 +211,12 @@ fn apply_fixup(plan: &mut Plan, fixup: &Fixup, row_len: u8) -> Result<(), Status
     if u16::from(fixup.offset) + u16::from(width) > u16::from(row_len) {
         return Err(Status::BadTable);
     }
+    let offset = fixup.offset + shift;
     let target = fixup.target.wrapping_byte_offset(fixup.addend as isize);
     let value = target.addr();
     let fits = match fixup.kind {
         FIXUP_REL8 | FIXUP_REL32 => {
-            return relative_to(plan, fixup.offset, width, target);
+            return relative_to(plan, offset, width, target);
         }
         FIXUP_ABS8 => u8::try_from(value).is_ok(),
         FIXUP_ABS16 => u16::try_from(value).is_ok(),
@@ -186,7 +228,7 @@ fn apply_fixup(plan: &mut Plan, fixup: &Fixup, row_len: u8) -> Result<(), Status
         return Err(Status::OutOfRange);
     }
     let field = (value as u64).to_le_bytes();
-    copy(&mut plan.bytes, usize::from(fixup.offset), field.get(..usize::from(width)).unwrap_or(&[]))
+    copy(&mut plan.bytes, usize::from(offset), field.get(..usize::from(width)).unwrap_or(&[]))
 }
 
 /// A PC-relative field of a call or jump: the CPU counts from the end of the field.

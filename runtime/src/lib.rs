@@ -29,6 +29,7 @@
 //! | `verify` | old bytes against known forms |
 //! | `branch` | static branches |
 //! | `batch` | the order: choose, verify, write, remember |
+//! | [`live`] | sites that other CPUs run through: the breakpoint protocol |
 //! | `slot` | the typed slots of an ops structure |
 //! | `text` | the port that writes |
 //! | [`user`] | Linux: page protection, `/proc/self/mem` |
@@ -47,6 +48,7 @@ mod choose;
 mod error;
 mod features;
 mod form;
+pub mod live;
 pub mod nops;
 mod report;
 mod set;

@@ -15,6 +15,9 @@ const NOPS: [&[u8]; 9] = [
     &[0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00],
 ];
 
+/// Length of the longest canonical NOP.
+pub const LONGEST: usize = 8;
+
 /// Fills `gap` with NOPs: as many 8-byte ones as fit, then the one of the remaining length.
 pub fn fill(gap: &mut [u8]) {
     for chunk in gap.chunks_mut(8) {

@@ -15,6 +15,8 @@ pub enum Way {
     Protect,
     /// Through `/proc/self/mem`.
     ProcMem,
+    /// Through pages that were writable and executable, in a live batch that asked for that.
+    Window,
 }
 
 /// Outcome of a batch, in numbers of sites.
@@ -46,6 +48,23 @@ pub struct Report {
     pub runs: usize,
     /// How.
     pub way: Way,
+}
+
+impl core::ops::AddAssign for Report {
+    /// Adds the numbers of another set of the same batch.
+    fn add_assign(&mut self, other: Self) {
+        self.sites += other.sites;
+        self.rows += other.rows;
+        self.nops += other.nops;
+        self.calls += other.calls;
+        self.originals += other.originals;
+        self.unchanged += other.unchanged;
+        self.branch_sites += other.branch_sites;
+        self.jumps += other.jumps;
+        self.branches_unchanged += other.branches_unchanged;
+        self.bytes += other.bytes;
+        self.runs += other.runs;
+    }
 }
 
 impl fmt::Display for Report {

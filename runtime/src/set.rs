@@ -126,6 +126,18 @@ impl Set {
         unsafe { self.slot(op).read_volatile() }
     }
 
+    /// Stores to an op's slot.
+    ///
+    /// # Safety
+    ///
+    /// `op` is one of the set's; the function keeps its contract.
+    #[cfg(all(feature = "user", target_os = "linux", target_arch = "x86_64"))]
+    pub(crate) unsafe fn install(&self, op: u16, function: &*const c_void) {
+        let slot = self.slot(op).cast::<core::sync::atomic::AtomicPtr<c_void>>();
+        // SAFETY: (134) as (11); slots are atomics of the program.
+        unsafe { &*slot }.store(function.cast_mut(), core::sync::atomic::Ordering::Release);
+    }
+
     pub(crate) fn applied(&self, op: u16) -> *const c_void {
         // SAFETY: (12) as (11); only the patcher touches this array, and its callers promise that one runs at a time.
         unsafe { self.0.applied.add(usize::from(op)).read() }

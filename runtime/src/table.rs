@@ -324,12 +324,16 @@ pub struct BranchState {
     changed: AtomicU8,
 }
 
+/// What the leaf of user space reads and writes.
+#[cfg(all(feature = "user", target_os = "linux", target_arch = "x86_64"))]
 impl BranchState {
-    /// Offset of the goal, for the leaf.
+    /// Offset of the goal.
     pub(crate) const GOAL: usize = core::mem::offset_of!(Self, goal);
-    /// Offset of the mark of a change, for the leaf.
+    /// Offset of the mark of a change.
     pub(crate) const CHANGED: usize = core::mem::offset_of!(Self, changed);
+}
 
+impl BranchState {
     /// The state of a branch with this first value.
     pub const fn new(initial: u8) -> Self {
         Self {

@@ -50,7 +50,7 @@ impl Piece {
         self.bytes.get(..self.len).unwrap_or(&[])
     }
 
-    fn stands(&self) -> bool {
+    pub(crate) fn stands(&self) -> bool {
         stands(self.address, self.bytes())
     }
 }
@@ -73,8 +73,11 @@ pub(crate) fn pieces(plan: &Plan, place: Place) -> Result<(Piece, Option<Piece>)
 }
 
 /// The verified state of one site.
-pub(crate) struct Verified {
+pub(crate) struct Verified<'a> {
     pub(crate) place: Place,
+    pub(crate) plan: &'a Plan,
+    /// The op's flags.
+    pub(crate) flags: u16,
     pub(crate) outcome: Outcome,
     /// Bytes that must be written; 0: it already is what it should be.
     pub(crate) bytes: usize,
@@ -100,7 +103,7 @@ pub(crate) unsafe fn classify<'a>(set: &'a Set, site: &Site) -> Result<(Class<'a
 /// # Safety
 ///
 /// As [`classify`], and the plans are filled; the text of the site is mapped and readable.
-pub(crate) unsafe fn verify(set: &Set, site: &Site) -> Result<Verified, Error> {
+pub(crate) unsafe fn verify<'a>(set: &'a Set, site: &Site) -> Result<Verified<'a>, Error> {
     // SAFETY: (19) the caller's promise.
     let (class, plan) = unsafe { classify(set, site) }?;
     let place = locate(&class, site);
@@ -112,11 +115,12 @@ pub(crate) unsafe fn verify(set: &Set, site: &Site) -> Result<Verified, Error> {
     if outcome == Outcome::Call && site.kind & SITE_NOCALL != 0 {
         return Err(here(Status::NoCall));
     }
+    let flags = class.op.flags;
     if let Some(changes) = quick(&class, plan, place) {
-        return Ok(Verified { place, outcome, bytes: if changes { usize::from(plan.len) } else { 0 } });
+        return Ok(Verified { place, plan, flags, outcome, bytes: if changes { usize::from(plan.len) } else { 0 } });
     }
-    // SAFETY: (63) the caller's promise.
-    unsafe { verify_thoroughly(&class, plan, place, outcome) }
+    let bytes = verify_thoroughly(&class, plan, place)?;
+    Ok(Verified { place, plan, flags, outcome, bytes })
 }
 
 /// The answer for nearly all sites, from one load of their text: whether a site that holds a row without fields, or the
@@ -128,7 +132,7 @@ fn quick(class: &Class<'_>, plan: &Plan, place: Place) -> Option<bool> {
         return None;
     }
     let text = core::ptr::with_exposed_provenance::<u64>(place.site);
-    // SAFETY: (64) as (20); the 8 bytes lie on the page that the site is on.
+    // SAFETY: (63) as (20); the 8 bytes lie on the page that the site is on.
     let found = unsafe { text.read_unaligned() };
     let mask = u64::MAX >> (64 - 8 * u32::from(plan.len)).min(63);
     let same = |form: u64| (found ^ form) & mask == 0;
@@ -148,12 +152,10 @@ fn quick(class: &Class<'_>, plan: &Plan, place: Place) -> Option<bool> {
     same(call).then_some(true)
 }
 
-/// # Safety
-///
-/// As [`verify`].
+/// Any site, whatever stands there: how many bytes must be written.
 #[cold]
 #[inline(never)]
-unsafe fn verify_thoroughly(class: &Class<'_>, plan: &Plan, place: Place, outcome: Outcome) -> Result<Verified, Error> {
+fn verify_thoroughly(class: &Class<'_>, plan: &Plan, place: Place) -> Result<usize, Error> {
     let here = |status| Error::new(status).at(class.id, place.site);
     let (piece, stub) = pieces(plan, place).map_err(here)?;
     if class.has_stub() && !stub_is_known(class, place) {
@@ -161,13 +163,12 @@ unsafe fn verify_thoroughly(class: &Class<'_>, plan: &Plan, place: Place, outcom
     }
     let stub_stands = stub.as_ref().is_none_or(Piece::stands);
     if piece.stands() && stub_stands {
-        return Ok(Verified { place, outcome, bytes: 0 });
+        return Ok(0);
     }
     if !site_is_known(class, place) && !piece.stands() {
         return Err(foreign(class, place));
     }
-    let bytes = piece.len + stub.map_or(0, |piece| piece.len);
-    Ok(Verified { place, outcome, bytes })
+    Ok(piece.len + stub.map_or(0, |piece| piece.len))
 }
 
 /// Whether the site holds one of its known forms.
@@ -221,7 +222,7 @@ fn foreign(class: &Class<'_>, place: Place) -> Error {
 }
 
 /// Whether these bytes stand there.
-fn stands(address: usize, bytes: &[u8]) -> bool {
+pub(crate) fn stands(address: usize, bytes: &[u8]) -> bool {
     let text = core::ptr::with_exposed_provenance::<u8>(address);
     // SAFETY: (62) as (20), for the length of `bytes`, which is part of a site.
     let found = unsafe { core::slice::from_raw_parts(text, bytes.len()) };

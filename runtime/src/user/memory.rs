@@ -67,7 +67,7 @@ pub(crate) unsafe fn store(set: &Set, goal: Goal, runs: &[Run]) -> Result<(), Er
 }
 
 /// Whether the file writes to pages that are not writable: some kernels are told not to (proc_mem.force_override).
-fn probe(file: &File) -> Result<(), Error> {
+pub(crate) fn probe(file: &File) -> Result<(), Error> {
     let refused = |errno| Error::refused(Step::WriteMemory, errno, 0);
     let page = Pages::map(PAGE, PROT_READ, None).map_err(|errno| Error::refused(Step::Map, errno, 0))?;
     // SAFETY: (48) the page is the probe's own.

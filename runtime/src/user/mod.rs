@@ -1,6 +1,6 @@
-//! Patching an ordinary program on Linux, at its start.
+//! Patching an ordinary program on Linux: at its start, or [`live`] while its threads run.
 //!
-//! Two ways, tried in this order, each on a scratch page before it touches text:
+//! At start there are two ways, tried in this order, each on a scratch page before it touches text:
 //!
 //! 1. Per stretch of pages with sites: `mprotect` to readable and writable, populate, store, `mprotect` back. Never
 //!    writable and executable at once.
@@ -10,9 +10,14 @@
 //! If neither works, the error names the step and its errno, and the program runs on with its calls.
 
 mod leaf;
+pub mod live;
 mod memory;
 mod runs;
+mod shared;
 mod sys;
+mod threads;
+mod trap;
+mod view;
 
 use crate::batch::{Options, prepare, remember, sites};
 use crate::branch::Branch;
@@ -22,6 +27,7 @@ use crate::features::Features;
 use crate::report::{Report, Way};
 use crate::set::Set;
 use runs::Runs;
+use shared::Locked;
 use sys::{File, PAGE, PROT_EXEC, PROT_READ, PROT_WRITE, Pages, SignalsBlocked};
 
 /// Patches every site of `set` for this CPU, the `declared` features and the backends installed now.
@@ -120,6 +126,9 @@ pub unsafe fn unpatch(set: &Set) -> Result<Report, Error> {
 }
 
 unsafe fn run(set: &Set, goal: Goal, options: Options) -> Result<Report, Error> {
+    // A handler could have sites in it, and lies in text that is not executable for a moment.
+    let _blocked = SignalsBlocked::new();
+    let _locked = Locked::new();
     let mut runs = Runs::new();
     let note = |address, len| {
         runs.add(address, len);
@@ -139,8 +148,6 @@ unsafe fn run(set: &Set, goal: Goal, options: Options) -> Result<Report, Error> 
 
 /// Writes a prepared batch, by the first way that works.
 unsafe fn write(set: &Set, goal: Goal, runs: &mut Runs) -> Result<Way, Error> {
-    // A handler could have sites in it, and lies in text that is not executable for a moment.
-    let _blocked = SignalsBlocked::new();
     let (start, end) = leaf::pages();
     if may_make_written_pages_executable() && runs.exclude(start, end) {
         // SAFETY: (56) prepared; the runs cover all that changes, and not the leaf.

@@ -2,6 +2,7 @@
 
 use core::arch::asm;
 use core::ffi::CStr;
+use core::sync::atomic::AtomicU32;
 
 pub(crate) const PAGE: usize = 4096;
 pub(crate) const PROT_READ: usize = 1;
@@ -18,14 +19,42 @@ const SIG_SETMASK: usize = 2;
 const SIGSET_LEN: usize = 8;
 
 // Numbers from the kernel's arch/x86/entry/syscalls/syscall_64.tbl: part of its ABI.
+const SYS_READ: usize = 0;
 const SYS_OPEN: usize = 2;
 const SYS_CLOSE: usize = 3;
 const SYS_MMAP: usize = 9;
 pub(crate) const SYS_MPROTECT: usize = 10;
 const SYS_MUNMAP: usize = 11;
+const SYS_RT_SIGACTION: usize = 13;
 const SYS_RT_SIGPROCMASK: usize = 14;
 const SYS_PWRITE64: usize = 18;
 pub(crate) const SYS_MADVISE: usize = 28;
+const SYS_NANOSLEEP: usize = 35;
+const SYS_GETPID: usize = 39;
+const SYS_GETTID: usize = 186;
+const SYS_FUTEX: usize = 202;
+const SYS_GETDENTS64: usize = 217;
+const SYS_TGKILL: usize = 234;
+const SYS_OPENAT: usize = 257;
+const SYS_MEMBARRIER: usize = 324;
+
+pub(crate) const SIGTRAP: usize = 5;
+pub(crate) const SA_SIGINFO: usize = 4;
+pub(crate) const SA_RESTORER: usize = 0x0400_0000;
+pub(crate) const SA_ONSTACK: usize = 0x0800_0000;
+pub(crate) const SA_RESTART: usize = 0x1000_0000;
+pub(crate) const SA_NODEFER: usize = 0x4000_0000;
+pub(crate) const SA_RESETHAND: usize = 0x8000_0000;
+
+/// The kernel's `struct sigaction`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Sigaction {
+    pub(crate) handler: usize,
+    pub(crate) flags: usize,
+    pub(crate) restorer: usize,
+    pub(crate) mask: u64,
+}
 
 /// # Safety
 ///
@@ -50,6 +79,36 @@ impl File {
         let flags = O_CLOEXEC | if writable { READ_WRITE } else { READ_ONLY };
         // SAFETY: (32) `path` is NUL-terminated.
         unsafe { call(SYS_OPEN, [path.as_ptr().expose_provenance(), flags, 0, 0, 0, 0]) }.map(File)
+    }
+
+    pub(crate) fn directory(path: &CStr) -> Result<Self, i32> {
+        const O_DIRECTORY: usize = 0o200_000;
+        let flags = O_CLOEXEC | READ_ONLY | O_DIRECTORY;
+        // SAFETY: (118) as (32).
+        unsafe { call(SYS_OPEN, [path.as_ptr().expose_provenance(), flags, 0, 0, 0, 0]) }.map(File)
+    }
+
+    /// Opens a file of this directory for reading; `path` ends with NUL.
+    pub(crate) fn open_in(&self, path: &[u8; 32]) -> Result<Self, i32> {
+        const ENAMETOOLONG: i32 = 36;
+        if !path.contains(&0) {
+            return Err(ENAMETOOLONG);
+        }
+        let args = [self.0, path.as_ptr().expose_provenance(), O_CLOEXEC | READ_ONLY, 0, 0, 0];
+        // SAFETY: (119) as (32), checked above.
+        unsafe { call(SYS_OPENAT, args) }.map(File)
+    }
+
+    /// Reads into `buffer` once.
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> Result<usize, i32> {
+        // SAFETY: (120) the kernel writes at most that many bytes.
+        unsafe { call(SYS_READ, [self.0, buffer.as_mut_ptr().expose_provenance(), buffer.len(), 0, 0, 0]) }
+    }
+
+    /// The next entries of this directory, as `struct linux_dirent64`; 0 bytes at its end.
+    pub(crate) fn entries(&self, buffer: &mut [u8]) -> Result<usize, i32> {
+        // SAFETY: (121) as (120).
+        unsafe { call(SYS_GETDENTS64, [self.0, buffer.as_mut_ptr().expose_provenance(), buffer.len(), 0, 0, 0]) }
     }
 
     /// Writes all of `bytes` at `offset`.
@@ -106,6 +165,25 @@ impl Pages {
         self.start
     }
 
+    /// Gives up ownership: the pages stay.
+    pub(crate) fn leak(self) -> *mut u8 {
+        core::mem::ManuallyDrop::new(self).start
+    }
+
+    /// # Safety
+    ///
+    /// Pages that were leaked, and nothing refers to them.
+    pub(crate) unsafe fn from_raw(start: *mut u8, len: usize) -> Self {
+        Self { start, len }
+    }
+
+    /// Has a forked child see zeros here.
+    pub(crate) fn wipe_on_fork(&self) -> Result<(), i32> {
+        const MADV_WIPEONFORK: usize = 18;
+        // SAFETY: (122) the pages are ours.
+        unsafe { call(SYS_MADVISE, [self.start.addr(), self.len, MADV_WIPEONFORK, 0, 0, 0]) }.map(|_| ())
+    }
+
     pub(crate) fn protect(&self, protection: usize) -> Result<(), i32> {
         // SAFETY: (36) the pages are ours, and no reference to them lives meanwhile.
         unsafe { call(SYS_MPROTECT, [self.start.addr(), self.len, protection, 0, 0, 0]) }.map(|_| ())
@@ -146,4 +224,82 @@ impl Drop for SignalsBlocked {
         // SAFETY: (39) as (38).
         let _ = unsafe { call(SYS_RT_SIGPROCMASK, args) };
     }
+}
+
+/// Blocks exactly these signals.
+pub(crate) fn block_signals(set: u64) {
+    let args = [SIG_SETMASK, (&raw const set).expose_provenance(), 0, SIGSET_LEN, 0, 0];
+    // SAFETY: (123) as (38).
+    let _ = unsafe { call(SYS_RT_SIGPROCMASK, args) };
+}
+
+/// Changes the protection of pages that are not the patcher's own.
+///
+/// # Safety
+///
+/// What runs on these pages may still run, and nothing relies on a permission that goes.
+pub(crate) unsafe fn protect(start: usize, len: usize, protection: usize) -> Result<(), i32> {
+    // SAFETY: (124) the caller's promise.
+    unsafe { call(SYS_MPROTECT, [start, len, protection, 0, 0, 0]) }.map(|_| ())
+}
+
+/// What a signal does; then, what it is to do.
+pub(crate) fn signal_action(signal: usize, new: Option<&Sigaction>) -> Result<Sigaction, i32> {
+    let mut old = Sigaction { handler: 0, flags: 0, restorer: 0, mask: 0 };
+    let new = new.map_or(0, |new| core::ptr::from_ref(new).expose_provenance());
+    // SAFETY: (125) both have the kernel's layout; the new handler is the caller's business.
+    unsafe { call(SYS_RT_SIGACTION, [signal, new, (&raw mut old).expose_provenance(), SIGSET_LEN, 0, 0]) }?;
+    Ok(old)
+}
+
+/// Sends this thread a signal.
+pub(crate) fn raise(signal: usize) {
+    // SAFETY: (126) no memory is involved.
+    let _ = unsafe { call(SYS_TGKILL, [process_id() as usize, thread_id(), signal, 0, 0, 0]) };
+}
+
+pub(crate) fn process_id() -> u32 {
+    // SAFETY: (127) as (126).
+    unsafe { call(SYS_GETPID, [0; 6]) }.unwrap_or(0) as u32
+}
+
+pub(crate) fn thread_id() -> usize {
+    // SAFETY: (128) as (126).
+    unsafe { call(SYS_GETTID, [0; 6]) }.unwrap_or(0)
+}
+
+/// Sleeps, unless interrupted.
+pub(crate) fn pause(nanoseconds: usize) {
+    let time = [0, nanoseconds];
+    // SAFETY: (129) a struct timespec.
+    let _ = unsafe { call(SYS_NANOSLEEP, [time.as_ptr().expose_provenance(), 0, 0, 0, 0, 0]) };
+}
+
+/// Sleeps while `word` is `value`, until woken or for no reason. Other processes that share this memory count.
+pub(crate) fn futex_wait(word: &AtomicU32, value: u32) {
+    const WAIT_PRIVATE: usize = 128;
+    let args = [word.as_ptr().expose_provenance(), WAIT_PRIVATE, value as usize, 0, 0, 0];
+    // SAFETY: (130) the word lives.
+    let _ = unsafe { call(SYS_FUTEX, args) };
+}
+
+pub(crate) fn futex_wake(word: &AtomicU32, count: usize) {
+    const WAKE_PRIVATE: usize = 129;
+    // SAFETY: (131) as (130).
+    let _ = unsafe { call(SYS_FUTEX, [word.as_ptr().expose_provenance(), WAKE_PRIVATE, count, 0, 0, 0]) };
+}
+
+const PRIVATE_EXPEDITED_SYNC_CORE: usize = 1 << 5;
+const REGISTER_PRIVATE_EXPEDITED_SYNC_CORE: usize = 1 << 6;
+
+/// Has every thread of this process execute a serializing instruction before it goes on.
+pub(crate) fn membarrier() -> Result<(), i32> {
+    // SAFETY: (132) as (126).
+    unsafe { call(SYS_MEMBARRIER, [PRIVATE_EXPEDITED_SYNC_CORE, 0, 0, 0, 0, 0]) }.map(|_| ())
+}
+
+/// Must come before the first [`membarrier`].
+pub(crate) fn register_membarrier() -> Result<(), i32> {
+    // SAFETY: (133) as (126).
+    unsafe { call(SYS_MEMBARRIER, [REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0, 0, 0, 0]) }.map(|_| ())
 }

@@ -2,11 +2,11 @@
 
 use crate::console::{check, say};
 use crate::cpu::{self, LONG, cycles, serialize};
-use crate::live::{self, Machine, Patch, Waiter};
 use crate::text::{admit, store, unprotected};
 use crate::toggle;
-use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::SeqCst};
-use pvc_runtime::{Features, Options, Text, apply, restore};
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use pvc_runtime::live::{self, Change, LiveText, Progress, Waiter};
+use pvc_runtime::{Error, Features, Options, Report, Text, apply};
 
 core::arch::global_asm!(
     ".text",
@@ -29,7 +29,8 @@ const FIRST: u64 = 0x1111_1111_1111_1111;
 const SECOND: u64 = 0x2222_2222_2222_2222;
 
 // What the patching CPU tells the other one.
-static PROGRESS: AtomicU64 = AtomicU64::new(0);
+static PROGRESS: AtomicU32 = AtomicU32::new(0);
+/// The one site of the batch.
 static SITE: AtomicUsize = AtomicUsize::new(0);
 static REQUESTED: AtomicU64 = AtomicU64::new(0);
 /// The last request that the other CPU has answered.
@@ -102,8 +103,8 @@ fn store_in_sight(address: usize, bytes: &[u8]) {
 struct Cpus;
 
 impl Waiter for Cpus {
-    fn progress(&self) -> u64 {
-        PROGRESS.load(SeqCst)
+    fn progress(&self) -> Progress {
+        Progress(PROGRESS.load(SeqCst))
     }
 
     fn in_batch(&self, address: usize) -> bool {
@@ -115,44 +116,58 @@ impl Waiter for Cpus {
         unsafe { core::ptr::with_exposed_provenance::<u8>(address).read_volatile() }
     }
 
-    fn answer(&self) {
+    /// The patcher may be waiting for this very CPU, whose interrupts are off.
+    fn wait(&self, _: Progress) {
         acknowledge();
+        core::hint::spin_loop();
     }
 }
 
-impl Machine for Cpus {
-    fn progress(&self) -> u64 {
-        PROGRESS.load(SeqCst)
-    }
-
-    fn announce(&mut self, progress: u64) {
-        PROGRESS.store(progress, SeqCst);
-    }
-
-    fn store(&mut self, address: usize, bytes: &[u8]) {
-        store_in_sight(address, bytes);
-    }
-
-    fn synchronize(&mut self) {
-        let request = REQUESTED.fetch_add(1, SeqCst) + 1;
-        cpu::interrupt_others();
-        cpu::wait_for("the other CPU serializes", || ANSWERED.load(SeqCst) >= request);
-        serialize();
-    }
-}
-
-/// Patches with the breakpoint protocol, a site at a time.
-struct LiveText;
-
-impl Text for LiveText {
+/// Patches with the breakpoint protocol.
+impl LiveText for Cpus {
     fn admit(&mut self, address: usize, len: usize) -> Result<(), i32> {
         admit(address, len)
     }
 
-    fn write(&mut self, address: usize, bytes: &[u8]) {
-        SITE.store(address, SeqCst);
-        unprotected(|| live::run(&mut Cpus, &[Patch { address, bytes }]));
+    fn begin(&mut self, changes: &[Change]) {
+        if let [change] = changes {
+            SITE.store(change.address(), SeqCst);
+        }
     }
+
+    fn progress(&self) -> Progress {
+        Progress(PROGRESS.load(SeqCst))
+    }
+
+    fn announce(&mut self, progress: Progress) {
+        PROGRESS.store(progress.0, SeqCst);
+    }
+
+    fn write(&mut self, address: usize, bytes: &[u8]) -> Result<(), i32> {
+        unprotected(|| store_in_sight(address, bytes));
+        Ok(())
+    }
+
+    fn synchronize(&mut self) -> Result<(), i32> {
+        let request = REQUESTED.fetch_add(1, SeqCst) + 1;
+        cpu::interrupt_others();
+        cpu::wait_for("the other CPU serializes", || ANSWERED.load(SeqCst) >= request);
+        serialize();
+        Ok(())
+    }
+}
+
+/// A batch of the one site that `toggle` has.
+fn live(features: Features) -> Result<Report, Error> {
+    let mut journal = [Change::NONE];
+    // SAFETY: (71) this CPU alone patches; the other one's breakpoint handler is `breakpoint`.
+    unsafe { live::apply(&toggle::SET, features, Options::default(), &mut journal, &mut Cpus) }
+}
+
+/// The same with plain stores.
+fn naive(features: Features) -> Result<Report, Error> {
+    // SAFETY: (73) wrong results are what is asked for: every mix of the two forms is an instruction that loads a number.
+    unsafe { apply(&toggle::SET, features, Options::default(), &mut NaiveText) }
 }
 
 /// Patches as if nobody were looking.
@@ -176,7 +191,11 @@ struct Counts {
 }
 
 /// Toggles the site while the other CPU runs `task`, until `enough` or a time-out.
-fn poke(task: u8, text: &mut impl Text, enough: impl Fn(&Counts) -> bool) -> Option<Counts> {
+fn poke(
+    task: u8,
+    patch: fn(Features) -> Result<Report, Error>,
+    enough: impl Fn(&Counts) -> bool,
+) -> Option<Counts> {
     for counter in [&CALLS, &TORN, &BREAKPOINTS] {
         counter.store(0, SeqCst);
     }
@@ -186,10 +205,7 @@ fn poke(task: u8, text: &mut impl Text, enough: impl Fn(&Counts) -> bool) -> Opt
     let mut pokes = 0;
     let counts = loop {
         let features = if pokes % 2 == 0 { toggle::features::SECOND } else { Features::NONE };
-        // SAFETY: (71) the port of the first kind lets the other CPU run through the site meanwhile; with the second, the
-        // wrong results are what is asked for: every mix of the two forms is an instruction that loads a number.
-        let result = unsafe { apply(&toggle::SET, features, Options::default(), text) };
-        if result.is_err() {
+        if patch(features).is_err() {
             break None;
         }
         pokes += 1;
@@ -213,17 +229,17 @@ pub(crate) fn run() {
     cpu::start_second();
     const POKES: u64 = 2000;
     for (name, task) in [("interrupts on", OPEN), ("interrupts off", CLOSED)] {
-        let counts = poke(task, &mut LiveText, |counts| counts.pokes >= POKES && counts.breakpoints >= POKES);
+        let counts = poke(task, live, |counts| counts.pokes >= POKES && counts.breakpoints >= POKES);
         let holds = counts.as_ref().is_some_and(|counts| counts.torn == 0 && counts.breakpoints >= 100);
         report("with breakpoints", name, holds, counts.as_ref());
     }
     // Without the protocol the same site tears: the checks above can see it.
-    let counts = poke(OPEN, &mut NaiveText, |counts| counts.torn >= 100);
+    let counts = poke(OPEN, naive, |counts| counts.torn >= 100);
     let holds = counts.as_ref().is_some_and(|counts| counts.torn >= 10);
     report("with plain stores", "torn results are seen", holds, counts.as_ref());
 
     // SAFETY: (72) the other CPU rests.
-    let restored = unsafe { restore(&toggle::SET, Options::default(), &mut LiveText) };
+    let restored = unsafe { live::restore(&toggle::SET, Options::default(), &mut [Change::NONE], &mut Cpus) };
     check(restored.is_ok() && probe() == FIRST, "crossmod", format_args!("restored"));
 }
 

@@ -12,7 +12,7 @@
 //! | `ops.rs` | what each op must effect |
 //! | `phases.rs` | unpatched, patched, called directly, restored |
 //! | `text.rs` | the port through which the runtime writes at boot |
-//! | `live.rs`, `crossmod.rs` | patching while the other CPU runs through the site |
+//! | `crossmod.rs` | patching while the other CPU runs through the site: the runtime's breakpoint protocol |
 
 #![no_std]
 #![no_main]
@@ -21,7 +21,6 @@ mod console;
 mod cpu;
 mod crossmod;
 mod freestanding;
-mod live;
 mod ops;
 mod paging;
 mod phases;

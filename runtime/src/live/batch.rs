@@ -1,0 +1,130 @@
+//! A live batch: which sites change, and the run through the protocol.
+
+use super::change::{Change, Journal, Side};
+use super::step::{Action, Progress, State, Verdict, step, verdict};
+use super::{INT3, LiveText, Waiter};
+use crate::batch::{Options, begin, verify_each};
+use crate::branch;
+use crate::choose::Goal;
+use crate::error::{Error, Status, Step};
+use crate::report::Report;
+use crate::set::Set;
+use crate::table::{BRANCH_LIVE, BranchSite, NONE, OP_LIVE, SITE_LIVE, Site};
+use crate::verify::{Verified, pieces};
+
+/// Fills the plans of a set, verifies all its sites, and enters those that change into the journal.
+///
+/// # Safety
+///
+/// The caller patches this set alone.
+pub(crate) unsafe fn collect(
+    set: &Set,
+    goal: Goal,
+    options: Options,
+    journal: &mut Journal<'_>,
+    mut admit: impl FnMut(usize, usize) -> Result<(), i32>,
+) -> Result<Report, Error> {
+    // SAFETY: (65) the caller's promise.
+    let mut report = unsafe { begin(set, goal, options) }?;
+    let mut enter = |live: bool, address: usize, bytes: &[u8]| {
+        let change = Change::to(address, bytes).filter(|_| live);
+        let change = change.ok_or_else(|| Error::new(Status::NotLive).at(NONE, address))?;
+        admit(address, bytes.len()).map_err(|errno| Error::refused(Step::Admit, errno, address))?;
+        journal.push(change)
+    };
+    let visit_branch = |record: &BranchSite, address, bytes: &[u8]| {
+        let flags = set.branches().get(usize::from(record.branch)).map_or(0, |branch| branch.flags);
+        enter(flags & BRANCH_LIVE != 0 && record.flags & SITE_LIVE != 0, address, bytes)
+    };
+    // SAFETY: (136) the caller's promise.
+    unsafe { branch::prepare(set, goal, &mut report, visit_branch) }?;
+    let visit = |site: &Site, verified: &Verified<'_>| {
+        let live = verified.flags & OP_LIVE != 0 && site.kind & SITE_LIVE != 0;
+        let here = |error: Error| Error { op: site.op, ..error };
+        let (piece, stub) = pieces(verified.plan, verified.place)
+            .map_err(|status| Error::new(status).at(site.op, verified.place.site))?;
+        for piece in stub.iter().chain([&piece]) {
+            if !piece.stands() {
+                enter(live, piece.address, piece.bytes()).map_err(here)?;
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: (66) begun above.
+    unsafe { verify_each(set, goal, &mut report, visit) }?;
+    Ok(report)
+}
+
+/// Runs the text through the protocol. With `resume`, only those sites that are not yet as they are to be on this side. Ends in
+/// the state in which all CPUs know the new text; the caller announces the end.
+///
+/// # Errors
+///
+/// What a port said; the batch is in an intermediate state, which a run to the other side ends.
+pub(crate) fn run(text: &mut impl LiveText, changes: &[Change], side: Side, resume: bool) -> Result<(), i32> {
+    let mut progress = match text.progress() {
+        idle if idle.state() == State::Idle => idle.next(),
+        unfinished => unfinished.again(),
+    };
+    loop {
+        text.announce(progress);
+        let differing = changes.iter().filter(|change| !resume || !change.stands(side));
+        match step(progress.state()) {
+            Action::WriteBreakpoints => {
+                for change in differing {
+                    text.write(change.address(), &[INT3])?;
+                }
+            }
+            Action::WriteTails => {
+                for change in differing {
+                    let tail = change.bytes(side).get(1..).unwrap_or(&[]);
+                    text.write(change.address().wrapping_add(1), tail)?;
+                }
+            }
+            Action::WriteHeads => {
+                for change in differing {
+                    text.write(change.address(), change.bytes(side).get(..1).unwrap_or(&[]))?;
+                }
+            }
+            Action::Synchronize => text.synchronize()?,
+            Action::Finish => return Ok(()),
+        }
+        match progress.next() {
+            idle if idle.state() == State::Idle => return Ok(()),
+            next => progress = next,
+        }
+    }
+}
+
+/// How often each way back is tried: a site that stays half written stops every CPU that comes by.
+const ATTEMPTS: usize = 100;
+
+/// Takes a batch back that did not get to its end. False: breakpoints are left, and CPUs wait at them.
+pub(crate) fn take_back(text: &mut impl LiveText, changes: &[Change]) -> bool {
+    (0..ATTEMPTS).any(|_| run(text, changes, Side::Old, true).is_ok())
+}
+
+/// What a breakpoint handler does with the breakpoint at `address`: returns true when the instruction there can be executed
+/// (again), false if the breakpoint is somebody else's.
+pub fn handle(waiter: &impl Waiter, address: usize) -> bool {
+    loop {
+        let progress = waiter.progress();
+        let (in_batch, stands) = (waiter.in_batch(address), waiter.byte(address) == INT3);
+        if waiter.progress() != progress {
+            continue; // what was read may belong to two batches
+        }
+        match verdict(progress.state(), in_batch, stands) {
+            Verdict::Wait => waiter.wait(progress),
+            Verdict::Again => return true,
+            Verdict::Foreign => return false,
+        }
+    }
+}
+
+/// The number of the batch after this progress was announced last, back in [`State::Idle`].
+pub(crate) const fn finished(mut progress: Progress) -> Progress {
+    while !matches!(progress.state(), State::Idle) {
+        progress = progress.next();
+    }
+    progress
+}

@@ -1,0 +1,97 @@
+//! What a live batch changes: for each site its address, its old bytes and its new ones.
+
+use crate::error::{Bytes, Error, Status};
+
+/// The longest x86 instruction, hence the longest site that can be live.
+pub const MAX_INSTRUCTION: usize = 15;
+
+/// One change of a batch: one instruction becomes another one of the same length.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Change {
+    address: usize,
+    len: u8,
+    old: [u8; MAX_INSTRUCTION],
+    new: [u8; MAX_INSTRUCTION],
+}
+
+impl Change {
+    /// A change of nothing, to fill a journal with.
+    pub const NONE: Self = Self { address: 0, len: 0, old: [0; MAX_INSTRUCTION], new: [0; MAX_INSTRUCTION] };
+
+    /// The change at `address` from what stands there to `new`. `None` if it is no instruction's length.
+    pub(crate) fn to(address: usize, new: &[u8]) -> Option<Self> {
+        let mut change = Self { address, len: new.len() as u8, ..Self::NONE };
+        crate::verify::read(address, change.old.get_mut(..new.len())?);
+        for (to, from) in change.new.get_mut(..new.len())?.iter_mut().zip(new) {
+            *to = *from;
+        }
+        (!new.is_empty()).then_some(change)
+    }
+
+    /// Where.
+    pub const fn address(&self) -> usize {
+        self.address
+    }
+
+    /// The bytes before the batch.
+    pub fn old_bytes(&self) -> &[u8] {
+        self.old.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+
+    /// The bytes after the batch.
+    pub fn new_bytes(&self) -> &[u8] {
+        self.new.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+
+    /// The bytes on one side of the batch.
+    pub(crate) fn bytes(&self, side: Side) -> &[u8] {
+        match side {
+            Side::Old => self.old_bytes(),
+            Side::New => self.new_bytes(),
+        }
+    }
+
+    /// Whether the text is already what it is to be on this side.
+    pub(crate) fn stands(&self, side: Side) -> bool {
+        crate::verify::stands(self.address, self.bytes(side))
+    }
+}
+
+impl core::fmt::Debug for Change {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(out, "{:#x}: {} -> {}", self.address, Bytes::of(self.old_bytes()), Bytes::of(self.new_bytes()))
+    }
+}
+
+/// Where a batch goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Side {
+    /// Back, after a failure.
+    Old,
+    /// On.
+    New,
+}
+
+/// The changes of one batch, in memory of the caller's.
+pub(crate) struct Journal<'a> {
+    room: &'a mut [Change],
+    used: usize,
+}
+
+impl<'a> Journal<'a> {
+    pub(crate) fn new(room: &'a mut [Change]) -> Self {
+        Self { room, used: 0 }
+    }
+
+    pub(crate) fn push(&mut self, change: Change) -> Result<(), Error> {
+        let full = || Error::new(Status::JournalFull).at(crate::table::NONE, change.address);
+        *self.room.get_mut(self.used).ok_or_else(full)? = change;
+        self.used = self.used.wrapping_add(1);
+        Ok(())
+    }
+
+    pub(crate) fn changes(&self) -> &[Change] {
+        self.room.get(..self.used).unwrap_or(&[])
+    }
+}

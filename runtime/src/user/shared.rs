@@ -1,0 +1,242 @@
+//! What all users of a runtime in this process share: Rust and C, each shared object.
+//!
+//! One weak symbol of a fixed layout (FORMAT.md, "Shared state") holds the lock, the progress of the batch under way, and the
+//! handler of SIGTRAP. Whoever installed that handler, it serves the batches of all.
+
+use super::sys::{self, PAGE, PROT_READ, PROT_WRITE, Pages, Sigaction, SignalsBlocked};
+use crate::live::{Change, Progress, State};
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
+
+/// The state, zero at first.
+#[repr(C)]
+pub(crate) struct Shared {
+    /// 0 free, 1 taken, 2 taken and waited for.
+    lock: AtomicU32,
+    /// [`Progress`] of the batch under way.
+    progress: AtomicU32,
+    /// Threads that look at the changes, or sleep until the batch is at its end.
+    waiters: AtomicU32,
+    /// Id of the forked process that takes over what its parent's patcher left.
+    adopter: AtomicU32,
+    /// Batches written so far.
+    generation: AtomicU64,
+    /// The changes of the batch under way, or of the last one.
+    changes: AtomicPtr<Change>,
+    count: AtomicUsize,
+    /// A word on a page that is zero in a forked child: 1 where the patcher lives.
+    token: AtomicPtr<AtomicU32>,
+    /// Address of the handler of SIGTRAP that serves batches; 0 if none is installed yet.
+    pub(crate) handler: AtomicUsize,
+    /// What it was installed over; written before `handler`.
+    pub(crate) former: UnsafeCell<Sigaction>,
+    /// `extern "C" fn(context, address, old, new, len)`, or 0.
+    pub(crate) observer: AtomicUsize,
+    pub(crate) observer_context: AtomicUsize,
+    /// Memory for the changes, kept for the next batch.
+    journal: AtomicPtr<Change>,
+    journal_room: AtomicUsize,
+    /// 1: registered for `membarrier`.
+    registered: AtomicU32,
+    /// 1: text is writable and executable while this batch runs.
+    pub(crate) window: AtomicU32,
+    /// How often a thread ran into a breakpoint of a batch.
+    pub(crate) trapped: AtomicU64,
+}
+
+// SAFETY: (80) `former` is written by the holder of the lock before `handler` is, and read only after.
+unsafe impl Sync for Shared {}
+
+const _: () = assert!(size_of::<Shared>() == 136);
+
+core::arch::global_asm!(
+    ".pushsection .bss.pv_live_1,\"aw\",@nobits",
+    ".p2align 6",
+    ".weak pv_live_1",
+    ".type pv_live_1, @object",
+    "pv_live_1: .zero 136",
+    ".size pv_live_1, 136",
+    ".popsection",
+    options(att_syntax)
+);
+
+unsafe extern "C" {
+    #[link_name = "pv_live_1"]
+    static SHARED: Shared;
+}
+
+/// The state of this process.
+pub(crate) fn shared() -> &'static Shared {
+    // SAFETY: (81) defined above, or in the C runtime with the same layout; zero is a valid value.
+    unsafe { &SHARED }
+}
+
+/// The lock, held.
+pub(crate) struct Locked(&'static Shared);
+
+impl Locked {
+    /// Waits for the lock. All signals must be blocked: a handler that patches would wait for its own thread.
+    pub(crate) fn new() -> Self {
+        let shared = shared();
+        if shared.is_forked() {
+            shared.adopt();
+        }
+        if shared.lock.compare_exchange(0, 1, SeqCst, SeqCst).is_err() {
+            while shared.lock.swap(2, SeqCst) != 0 {
+                sys::futex_wait(&shared.lock, 2);
+            }
+        }
+        Self(shared)
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        if self.0.lock.swap(0, SeqCst) == 2 {
+            sys::futex_wake(&self.0.lock, 1);
+        }
+    }
+}
+
+impl Locked {
+    /// What must be there before the first batch: the token, and the registration for membarrier.
+    pub(crate) fn set_up(&self) -> Result<(), (crate::Step, i32)> {
+        use crate::Step;
+        let shared = self.0;
+        if shared.token.load(SeqCst).is_null() {
+            let page = Pages::map(PAGE, PROT_READ | PROT_WRITE, None).map_err(|errno| (Step::Map, errno))?;
+            page.wipe_on_fork().map_err(|errno| (Step::Map, errno))?;
+            let token = page.leak().cast::<AtomicU32>();
+            // SAFETY: (82) a page of our own, never unmapped.
+            unsafe { &*token }.store(1, SeqCst);
+            shared.token.store(token, SeqCst);
+        }
+        if shared.registered.load(SeqCst) == 0 {
+            sys::register_membarrier().map_err(|errno| (Step::Register, errno))?;
+            shared.registered.store(1, SeqCst);
+        }
+        Ok(())
+    }
+
+    /// Room for the changes of a batch of up to `count` sites. Valid until the lock is released.
+    pub(crate) fn journal(&mut self, count: usize) -> Result<&mut [Change], i32> {
+        let shared = self.0;
+        if shared.journal_room.load(SeqCst) < count {
+            self.drop_journal();
+            let len = count.saturating_mul(size_of::<Change>()).wrapping_add(PAGE - 1) & !(PAGE - 1);
+            let pages = Pages::map(len, PROT_READ | PROT_WRITE, None)?;
+            shared.journal.store(pages.leak().cast(), SeqCst);
+            shared.journal_room.store(len / size_of::<Change>(), SeqCst);
+        }
+        let journal = shared.journal.load(SeqCst);
+        // SAFETY: (83) mapped above with that room, zero or old changes; the lock makes it exclusive: handlers read it only
+        // while a batch runs, when nobody writes.
+        Ok(unsafe { core::slice::from_raw_parts_mut(journal, count) })
+    }
+
+    /// Gives memory back that is more than the next batch is likely to need.
+    pub(crate) fn trim(&self) {
+        const KEPT: usize = 4 << 20;
+        if self.0.journal_room.load(SeqCst).saturating_mul(size_of::<Change>()) > KEPT {
+            self.drop_journal();
+        }
+    }
+
+    fn drop_journal(&self) {
+        let shared = self.0;
+        shared.count.store(0, SeqCst);
+        let room = shared.journal_room.swap(0, SeqCst);
+        let journal = shared.journal.swap(core::ptr::null_mut(), SeqCst);
+        // A handler that came before `count` was 0 may still look at it: then the memory is lost.
+        if room > 0 && shared.waiters.load(SeqCst) == 0 {
+            let len = room.saturating_mul(size_of::<Change>()).wrapping_add(PAGE - 1) & !(PAGE - 1);
+            // SAFETY: (84) mapped by `journal`, and no handler looks at it any more.
+            drop(unsafe { Pages::from_raw(journal.cast(), len) });
+        }
+    }
+}
+
+impl Shared {
+    /// Whether this process is a forked child that has not taken over yet.
+    pub(crate) fn is_forked(&self) -> bool {
+        let token = self.token.load(SeqCst);
+        // SAFETY: (85) null or a page that is never unmapped.
+        !token.is_null() && unsafe { &*token }.load(SeqCst) == 0
+    }
+
+    /// In a forked child: ends what the parent's patcher was about when the child was made. That thread does not exist
+    /// here, and the text is a copy of the child's own. (A child by vfork shares memory and token with its parent.)
+    pub(crate) fn adopt(&self) {
+        let _blocked = SignalsBlocked::new();
+        let pid = sys::process_id();
+        if self.adopter.swap(pid, SeqCst) == pid {
+            while self.is_forked() {
+                sys::pause(100_000);
+            }
+            return;
+        }
+        self.lock.store(1, SeqCst);
+        self.waiters.store(0, SeqCst);
+        self.registered.store(0, SeqCst);
+        while !super::live::settle_unfinished() {
+            sys::pause(1_000_000);
+        }
+        self.lock.store(0, SeqCst);
+        // SAFETY: (86) as (85), and not null: `is_forked`.
+        unsafe { &*self.token.load(SeqCst) }.store(1, SeqCst);
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        Progress(self.progress.load(SeqCst))
+    }
+
+    /// Makes progress known; at the end of a batch, to those that sleep.
+    pub(crate) fn announce(&self, progress: Progress) {
+        self.progress.store(progress.0, SeqCst);
+        if progress.state() == State::Idle && self.waiters.load(SeqCst) != 0 {
+            sys::futex_wake(&self.progress, i32::MAX as usize);
+        }
+    }
+
+    /// Sleeps until the batch is at its end, or for a while.
+    pub(crate) fn wait(&self, progress: Progress) {
+        self.waiters.fetch_add(1, SeqCst);
+        sys::futex_wait(&self.progress, progress.0);
+        self.waiters.fetch_sub(1, SeqCst);
+    }
+
+    /// Whether the batch under way, or the last one, changes the site at `address`. For handlers.
+    pub(crate) fn in_batch(&self, address: usize) -> bool {
+        self.waiters.fetch_add(1, SeqCst);
+        let found = self.changes().iter().any(|change| change.address() == address);
+        self.waiters.fetch_sub(1, SeqCst);
+        found
+    }
+
+    /// The changes of the batch under way, or of the last one.
+    pub(crate) fn changes(&self) -> &[Change] {
+        let count = self.count.load(SeqCst);
+        let changes = self.changes.load(SeqCst);
+        if count == 0 || changes.is_null() {
+            return &[];
+        }
+        // SAFETY: (87) `begin` stored both from a slice of the journal, which lives until `count` is 0.
+        unsafe { core::slice::from_raw_parts(changes, count) }
+    }
+
+    /// These are the changes from now on.
+    pub(crate) fn begin(&self, changes: &[Change]) {
+        self.count.store(0, SeqCst);
+        self.changes.store(changes.as_ptr().cast_mut(), SeqCst);
+        self.count.store(changes.len(), SeqCst);
+    }
+
+    /// Counts a batch that was written.
+    pub(crate) fn count_batch(&self) {
+        self.generation.fetch_add(1, SeqCst);
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(SeqCst)
+    }
+}

@@ -1,0 +1,99 @@
+//! Which threads block SIGTRAP: an `int3` in one of them would end the process.
+
+use super::sys::{self, File, SIGTRAP};
+use crate::error::{Error, Step};
+
+/// How often a thread is looked at again that blocks SIGTRAP: C libraries do for a moment, where threads start and end.
+const ATTEMPTS: usize = 50;
+
+/// Refuses if a thread other than this one blocks SIGTRAP.
+pub(crate) fn none_blocks_traps() -> Result<(), Error> {
+    let mut attempts = 0usize;
+    loop {
+        match blocked_thread().map_err(|errno| Error::refused(Step::Threads, errno, 0))? {
+            None => return Ok(()),
+            Some(thread) if attempts == ATTEMPTS => {
+                const EBUSY: i32 = 16;
+                return Err(Error::refused(Step::TrapBlocked, EBUSY, thread));
+            }
+            Some(_) => {
+                attempts = attempts.wrapping_add(1);
+                sys::pause(200_000);
+            }
+        }
+    }
+}
+
+/// The id of a thread that blocks SIGTRAP.
+fn blocked_thread() -> Result<Option<usize>, i32> {
+    let own = sys::thread_id();
+    let tasks = File::directory(c"/proc/self/task")?;
+    let mut buffer = [0u8; 2048];
+    loop {
+        let len = tasks.entries(&mut buffer)?;
+        if len == 0 {
+            return Ok(None);
+        }
+        let mut rest = buffer.get(..len).unwrap_or(&[]);
+        // struct linux_dirent64: inode 8, offset 8, record length 2, type 1, name.
+        while let Some(&[low, high]) = rest.get(16..18) {
+            let (entry, after) =
+                rest.split_at_checked(usize::from(u16::from_le_bytes([low, high]))).unwrap_or((rest, &[]));
+            rest = after;
+            let name = entry.get(19..).unwrap_or(&[]);
+            if let Some(thread) = number(name).filter(|&thread| thread != own)
+                && blocks_traps(&tasks, name)?
+            {
+                return Ok(Some(thread));
+            }
+        }
+    }
+}
+
+/// A decimal number that ends with NUL.
+fn number(name: &[u8]) -> Option<usize> {
+    let digits = name.split(|&byte| byte == 0).next().filter(|digits| !digits.is_empty())?;
+    digits.iter().try_fold(0usize, |value, &digit| {
+        digit.is_ascii_digit().then(|| value.wrapping_mul(10).wrapping_add(usize::from(digit & 15)))
+    })
+}
+
+fn blocks_traps(tasks: &File, thread: &[u8]) -> Result<bool, i32> {
+    const ENOENT: i32 = 2;
+    const ESRCH: i32 = 3;
+    let mut path = [0u8; 32];
+    let name = thread.iter().copied().take_while(|&byte| byte != 0);
+    for (to, from) in path.iter_mut().zip(name.chain(*b"/status\0")) {
+        *to = from;
+    }
+    let mut status = [0u8; 4096];
+    let read = tasks.open_in(&path).and_then(|file| file.read(&mut status));
+    match read {
+        Ok(len) => {
+            Ok(signals(status.get(..len).unwrap_or(&[])).is_some_and(|blocked| blocked >> (SIGTRAP - 1) & 1 != 0))
+        }
+        Err(ENOENT | ESRCH) => Ok(false), // it has ended
+        Err(errno) => Err(errno),
+    }
+}
+
+/// The set after `SigBlk:` in a status file.
+fn signals(status: &[u8]) -> Option<u64> {
+    let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"SigBlk:\t"))?;
+    line.iter().try_fold(0u64, |value, &digit| Some(value << 4 | u64::from(char::from(digit).to_digit(16)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mask_is_found() {
+        assert_eq!(
+            signals(b"Name:\tx\nSigPnd:\t0000000000000001\nSigBlk:\t0000000000010010\nSigIgn:\t0\n"),
+            Some(0x10010)
+        );
+        assert_eq!(signals(b"Name:\tx\n"), None);
+        assert_eq!((number(b"123\0\0"), number(b".\0"), number(b"\0")), (Some(123), None, None));
+    }
+}

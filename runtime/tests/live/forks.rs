@@ -1,0 +1,92 @@
+//! Children that are made while a batch is under way.
+
+use crate::table::{self, FIRST, ONE, SECOND, TWO};
+use pvc_runtime::user::live;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+fn toggling(mut children: impl FnMut()) {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut round = 0;
+            while !stop.load(Relaxed) {
+                let features = if round % 2 == 0 { ONE } else { TWO };
+                crate::live(features).expect("patches");
+                round += 1;
+            }
+        });
+        let _stop = crate::toggles::Stop(&stop);
+        children();
+    });
+}
+
+fn wait_for(child: i32, what: &str) {
+    let mut status = 0;
+    // SAFETY: a child of this process.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert_eq!(status, 0, "{what}: {status:#x}");
+}
+
+/// The child has its own copy of half-written text and no patcher: it runs through all sites, then patches itself.
+fn child() -> i32 {
+    let mut seen = 0;
+    for value in table::values() {
+        match value() {
+            FIRST => seen |= 1,
+            SECOND => seen |= 2,
+            _ => return 3,
+        }
+    }
+    if seen == 3 {
+        return 4; // a mix of old and new
+    }
+    for features in [ONE, TWO] {
+        if crate::live(features).is_err() {
+            return 5;
+        }
+    }
+    if table::values().iter().any(|value| value() != SECOND) {
+        return 6;
+    }
+    0
+}
+
+pub(crate) fn children_of_a_batch() {
+    crate::start();
+    toggling(|| {
+        for round in 0..200 {
+            // SAFETY: the child calls nothing but the patcher and the sites.
+            let pid = unsafe { libc::fork() };
+            if pid == 0 {
+                let code = child();
+                // SAFETY: ends this process.
+                unsafe { libc::_exit(code) };
+            }
+            wait_for(pid, &format!("child {round}"));
+        }
+    });
+    crate::assert_text_protection();
+    assert!(live::generation() > 100);
+}
+
+/// A child that shares memory: it waits at breakpoints for its parent's patcher.
+pub(crate) fn vfork() {
+    crate::start();
+    toggling(|| {
+        for round in 0..200 {
+            let mut stack = vec![0u64; 4096];
+            extern "C" fn run(_: *mut libc::c_void) -> i32 {
+                for _ in 0..20 {
+                    if table::values().iter().any(|value| !matches!(value(), FIRST | SECOND)) {
+                        return 3;
+                    }
+                }
+                0
+            }
+            let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+            // SAFETY: vfork with a stack of its own.
+            let pid = unsafe { libc::clone(run, stack.as_mut_ptr().add(4096).cast(), flags, std::ptr::null_mut()) };
+            wait_for(pid, &format!("child {round}"));
+        }
+    });
+}
