@@ -169,9 +169,11 @@ pub fn all() -> Vec<Candidate> {
         set(info.can_use_repne_prefix(), Form::REPNE);
         set(info.can_use_xacquire_prefix(), Form::XACQUIRE);
         set(info.can_use_xrelease_prefix(), Form::XRELEASE);
-        set(info.can_use_bnd_prefix(), Form::BND);
-        set(info.can_use_notrack_prefix(), Form::NOTRACK);
         let name = format!("{code:?}");
+        // GNU as knows that MPX has no use for loop and jcxz.
+        let counts = name.starts_with("Loop") || name.contains("cxz");
+        set(info.can_use_bnd_prefix() && !counts, Form::BND);
+        set(info.can_use_notrack_prefix(), Form::NOTRACK);
         set(
             info.can_use_xrelease_prefix() && (name.starts_with("Mov_") || name.starts_with("Xchg_")),
             Form::HLE_NOLOCK,

@@ -84,6 +84,16 @@ fn adjust(candidate: &mut Candidate) {
         }
         _ => {}
     }
+    // To and from memory a selector has 16 bits, which `movl` and `movq` deny.
+    if matches!(candidate.code, Mov_r32m16_Sreg | Mov_r64m16_Sreg | Mov_Sreg_r32m16 | Mov_Sreg_r64m16) {
+        for op in &mut form.ops {
+            *op = match *op {
+                R32_OR_MEM => R32_ONLY,
+                R64_OR_MEM => R64_ONLY,
+                other => other,
+            };
+        }
+    }
     // These write or read 32 bits or less of the register; GNU as leaves REX.W and VEX.W out for the 64-bit name.
     let narrow = ["extractps", "movmskps", "movmskpd", "pextrb", "pextrw", "pinsrb", "pinsrw", "pmovmskb"];
     let stem = candidate.mnemonic.strip_prefix('v').unwrap_or(&candidate.mnemonic);
@@ -219,12 +229,49 @@ fn variants(candidate: &Candidate, out: &mut Vec<Candidate>) -> bool {
     if matches!(name.as_str(), "Fnstsw_AX" | "Fstsw_AX") {
         push!(&[]);
     }
+    // `shld %bx,%dx` counts by %cl.
+    if matches!(candidate.mnemonic.as_str(), "shld" | "shrd") && ops.get(2) == Some(&74) {
+        push!(&ops[..2]);
+    }
+    // `clr %eax` is `xor %eax,%eax`.
+    let clear = match name.as_str() {
+        "Xor_rm8_r8" => kinds::REGRM8,
+        "Xor_rm16_r16" => kinds::REGRM16,
+        "Xor_rm32_r32" => kinds::REGRM32,
+        "Xor_rm64_r64" => kinds::REGRM64,
+        _ => 0,
+    };
+    if clear != 0 {
+        let mut variant = Candidate { variant: true, mnemonic: "clr".into(), ..candidate.clone() };
+        variant.form.ops = [clear, 0, 0, 0, 0];
+        out.push(variant);
+    }
+    if WIDE_MOVD.contains(&name.as_str()) {
+        let mut ops = candidate.form.ops;
+        for op in &mut ops {
+            *op = if *op == R64_OR_MEM { R64_ONLY } else { *op };
+        }
+        let mut variant = Candidate { variant: true, ..candidate.clone() };
+        variant.form.ops = ops;
+        variant.mnemonic = variant.mnemonic.replace("movq", "movd");
+        out.push(variant);
+    }
     out.extend(memory_selector);
     dropped
 }
 
-/// iced's `mem`.
+/// iced's `mem`, `r64_or_mem` and `r64_rm`.
 const MEM_ONLY: u8 = 4;
+const R64_OR_MEM: u8 = 17;
+const R64_ONLY: u8 = 38;
+/// iced's `r32_or_mem` and `r32_rm`.
+const R32_OR_MEM: u8 = 15;
+const R32_ONLY: u8 = 33;
+
+/// Whether it is a far jump or call.
+fn is_far(code: &str) -> bool {
+    code.contains("_ptr16") || code.starts_with("Call_m16") || code.starts_with("Jmp_m16")
+}
 
 /// The AT&T spellings of a form.
 fn att_names(candidate: &Candidate, sized: &BTreeSet<&str>, xyz: &BTreeSet<&str>) -> Vec<String> {
@@ -261,16 +308,24 @@ fn att_names(candidate: &Candidate, sized: &BTreeSet<&str>, xyz: &BTreeSet<&str>
         if let Some((_, stem)) = STEMS.iter().find(|(name, _)| *name == m) {
             return both(stem);
         }
-        let far = code.contains("_ptr16") || code.starts_with("Call_m16") || code.starts_with("Jmp_m16");
-        if far {
+        if is_far(&code) {
             let stem = if m == "call" { "lcall" } else { "ljmp" };
             // GNU as knows no q here; `rex64 ljmp` is its spelling of the 80-bit pointer.
-            return if letter == "q" { Vec::new() } else { both(stem) };
+            let mut names = if letter == "q" { Vec::new() } else { both(stem) };
+            // Two immediates say that it is far.
+            if code.contains("_ptr16") {
+                names.extend(both(m));
+            }
+            return names;
         }
         if m == "movsx" || m == "movzx" {
             let sign = if m == "movsx" { "movs" } else { "movz" };
             let from = if code.ends_with("rm8") { "b" } else { "w" };
             let to = &letter;
+            // 16 bits into 16 bits has no name of its own.
+            if from == *to {
+                return vec![m.to_string(), format!("{m}{from}")];
+            }
             return vec![m.to_string(), format!("{m}{from}"), format!("{sign}{from}"), format!("{sign}{from}{to}")];
         }
         if m == "movsxd" {
@@ -278,7 +333,8 @@ fn att_names(candidate: &Candidate, sized: &BTreeSet<&str>, xyz: &BTreeSet<&str>
                 "Movsxd_r64_rm32" => {
                     vec!["movslq".into(), "movsxd".into(), "movsl".into(), "movsx".into(), "movsxl".into()]
                 }
-                _ => vec!["movsxd".into(), "movsxl".into()],
+                "Movsxd_r32_rm32" => vec!["movsxd".into(), "movsxl".into(), "movsx".into()],
+                _ => vec!["movsxd".into()],
             };
         }
         if code.starts_with("Mov_r64_imm64") || code.contains("moffs") {
@@ -299,7 +355,7 @@ fn att_names(candidate: &Candidate, sized: &BTreeSet<&str>, xyz: &BTreeSet<&str>
             return names;
         }
     }
-    if sized.contains(m) {
+    if sized.contains(m) && !(m == "nop" && ops.is_empty()) {
         return both(m);
     }
     if xyz.contains(m) && is_memory {
@@ -367,6 +423,10 @@ fn intel_names(candidate: &Candidate) -> Vec<String> {
     }
     let mut names = vec![m.to_string()];
     if candidate.form.enc == Encoding::Legacy {
+        if is_far(&code) {
+            names.push(if m == "call" { "lcall" } else { "ljmp" }.into());
+            return names;
+        }
         if let Some((_, stem)) = STEMS.iter().find(|(name, _)| *name == m) {
             let stem = if *stem == "lret" { "retf" } else { stem };
             let letter = match candidate.letter {
@@ -391,6 +451,26 @@ fn intel_names(candidate: &Candidate) -> Vec<String> {
         if code == "Movsxd_r64_rm32" {
             names.push("movsx".into());
         }
+    }
+    names
+}
+
+/// Intel spellings with a size letter, which is `d` for 32 bits: GNU as takes it off where the rest is an instruction.
+fn intel_sized_names(candidate: &Candidate, att: &[String], intel: &[String]) -> Vec<String> {
+    let letter = match candidate.letter {
+        b'l' => 'd',
+        0 => return Vec::new(),
+        // `jmpq target` is an indirect jump to GNU as.
+        _ if format!("{:?}", candidate.code).starts_with("Jmp_rel") => return Vec::new(),
+        other => other as char,
+    };
+    let stems = intel.iter().filter(|stem| {
+        let spelled = format!("{stem}{}", candidate.letter as char);
+        att.contains(&spelled) && (stem.as_str() != "movabs")
+    });
+    let mut names: Vec<String> = stems.map(|stem| format!("{stem}{letter}")).collect();
+    if intel.iter().any(|name| name == "retf") {
+        names.extend(["lret".to_string(), format!("lret{letter}")]);
     }
     names
 }
@@ -424,7 +504,8 @@ fn sort_key(
 /// The name whose list applies when no operand settles the size: GNU as takes `l`, in 16-bit code `w`.
 pub fn default_name(text: &str, column: usize, candidates: &[Candidate], list: &List) -> Option<String> {
     if column >= 3 {
-        return None;
+        let far = matches!(text, "lcall" | "ljmp");
+        return far.then(|| format!("{text}{}", if column == 3 { 'w' } else { 'd' }));
     }
     let mnemonic = list.forms.first().map_or("", |&form| candidates[form].mnemonic.as_str());
     if words(XYZ).contains(mnemonic) {
@@ -476,6 +557,8 @@ pub fn names(candidates: &[Candidate]) -> BTreeMap<String, Name> {
     let xyz = words(XYZ);
     let mode_sized = words(MODE_SIZED);
     let mut raw: BTreeMap<String, [Vec<usize>; 6]> = BTreeMap::new();
+    let mut late: Vec<(String, usize, usize)> = Vec::new();
+    let mut grown: BTreeSet<String> = BTreeSet::new();
     for (index, candidate) in candidates.iter().enumerate() {
         for mode in 0..3 {
             if candidate.modes & 1 << mode == 0 {
@@ -510,12 +593,26 @@ pub fn names(candidates: &[Candidate]) -> BTreeMap<String, Name> {
             if code == "Movsxd_r16_rm16" && !candidate.variant {
                 continue;
             }
-            for name in att_names(candidate, &sized, &xyz) {
-                push_unique(&mut raw.entry(name).or_default()[mode], index);
+            let att = att_names(candidate, &sized, &xyz);
+            let intel = intel_names(candidate);
+            for name in intel_sized_names(candidate, &att, &intel) {
+                late.push((name, 3 + mode, index));
             }
-            for name in intel_names(candidate) {
-                push_unique(&mut raw.entry(name).or_default()[3 + mode], index);
+            for (names, column) in [(att, mode), (intel, 3 + mode)] {
+                for name in names {
+                    if mode == 2 || !name.starts_with("movabs") {
+                        push_unique(&mut raw.entry(name).or_default()[column], index);
+                    }
+                }
             }
+        }
+    }
+    // An instruction's own name comes before another one's with a size letter: `shld` is not `shl` with `d`.
+    for (name, column, index) in late {
+        let taken = raw.get(&name).is_some_and(|lists| lists[3..].iter().any(|list| !list.is_empty()));
+        if !taken || grown.contains(&name) || matches!(name.as_str(), "movd" | "movq") {
+            grown.insert(name.clone());
+            push_unique(&mut raw.entry(name).or_default()[column], index);
         }
     }
     let mut names: BTreeMap<String, Name> = BTreeMap::new();
@@ -546,10 +643,7 @@ pub fn names(candidates: &[Candidate]) -> BTreeMap<String, Name> {
             if mode_sized.contains(stem) {
                 flags |= DEFAULT_SIZE;
             }
-            if list
-                .iter()
-                .any(|&index| candidates[index].form.ops.iter().any(|&op| KINDS[op as usize].classes & kinds::REL != 0))
-            {
+            if list.iter().any(|&index| is_near_branch(&candidates[index])) {
                 flags |= BRANCH;
             }
             if text.starts_with("movabs") {
@@ -569,15 +663,18 @@ pub fn names(candidates: &[Candidate]) -> BTreeMap<String, Name> {
                         | "pvalidate"
                         | "rmpadjust"
                         | "rmpupdate"
+                        | "umwait"
+                        | "tpause"
                 )
             {
                 flags |= NO_REVERSE;
             }
             // The size letter of the name, for the reading of immediates.
             let letter = list.first().map_or(0, |&index| candidates[index].letter);
-            if column < 3
+            let written = if column >= 3 && letter == b'l' { b'd' } else { letter };
+            if (column < 3 || grown.contains(&text))
                 && letter != 0
-                && text.as_bytes().last() == Some(&letter)
+                && text.as_bytes().last() == Some(&written)
                 && list.iter().all(|&index| candidates[index].letter == letter)
             {
                 flags |= (b"bwlq".iter().position(|&other| other == letter).unwrap_or(0) as u8 + 1) << SIZE_SHIFT;
@@ -588,6 +685,12 @@ pub fn names(candidates: &[Candidate]) -> BTreeMap<String, Name> {
     }
     aliases(&mut names);
     names
+}
+
+/// A branch to a target, or an indirect jump, whose operand could be mistaken for one.
+fn is_near_branch(candidate: &Candidate) -> bool {
+    let target = candidate.form.ops.iter().any(|&op| KINDS[op as usize].classes & kinds::REL != 0);
+    target || format!("{:?}", candidate.code).starts_with("Jmp_rm")
 }
 
 fn near_branch_16(code: &str) -> bool {

@@ -33,7 +33,7 @@ adc add and arpl bound bsf bsr bswap bt btc btr bts cmp cmpxchg crc32 cvtsi2sd c
 cvtsd2si cvtss2si cvttsd2si cvttss2si vcvtsi2sd vcvtsi2ss vcvtsd2si vcvtss2si vcvttsd2si vcvttss2si
 vcvtsi2sh vcvtusi2sh vcvtusi2sd vcvtusi2ss vcvtsh2si vcvttsh2si
 cmova cmovae cmovb cmovbe cmove cmovg cmovge cmovl cmovle cmovne cmovno cmovnp cmovns cmovo cmovp cmovs
-dec div enter idiv imul in inc lar lds lea leave les lfs lgdt lgs lidt lldt lmsw loop loope loopne
+clr dec div enter idiv imul in inc lar lds lea leave les lfs lgdt lgs lidt lldt lmsw loop loope loopne
 lsl lss ltr lzcnt mov movbe movnti mul neg nop not or out pop popcnt ptwrite push rcl rcr rdfsbase rdgsbase rdrand rdseed ret
 rol ror sar sbb sgdt shl shld shr shrd sidt sldt smsw str sub test tzcnt ud0 ud1 verr verw wrfsbase wrgsbase xadd xchg xor
 adcx adox andn bextr blci blcic blcfill blcmsk blcs blsfill blsi blsic blsmsk blsr bzhi mulx pdep pext rorx sarx shlx shrx
@@ -91,7 +91,7 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("slod", "lods"), ("slodb", "lodsb"), ("slodw", "lodsw"), ("slodl", "lodsl"), ("slodq", "lodsq"),
     ("ssto", "stos"), ("sstob", "stosb"), ("sstow", "stosw"), ("sstol", "stosl"), ("sstoq", "stosq"),
     ("ssca", "scas"), ("sscab", "scasb"), ("sscaw", "scasw"), ("sscal", "scasl"), ("sscaq", "scasq"),
-    ("xsaveq", "xsave64"), ("fxsaveq", "fxsave64"), ("fxrstorq", "fxrstor64"),
+    ("cmpxchg8bq", "cmpxchg8b"), ("xsaveq", "xsave64"), ("fxsaveq", "fxsave64"), ("fxrstorq", "fxrstor64"),
     ("xstorerng", "xstore"), ("xcryptecb", "xcryptecb"),
     ("pushaw", "pushaw"), ("repnz", "repne"),
     ("cmpxchg16b", "cmpxchg16b"),
@@ -157,6 +157,15 @@ pub const EXPLICIT_OPERANDS: &[(&str, &[u8])] = &[
     ("Imul_r32_rm32_imm8", &[REGRM32, 85]), ("Imul_r32_rm32_imm32", &[REGRM32, 88]),
     ("Imul_r64_rm64_imm8", &[REGRM64, 86]), ("Imul_r64_rm64_imm32", &[REGRM64, 89]),
     ("Int3", &[CONST_3]),
+    ("Psmash", &[IMP_RAX]), ("Monitord", &[IMP_EAX, IMP_RCX, IMP_RDX]), ("Monitorxd", &[IMP_EAX, IMP_RCX, IMP_RDX]),
+    ("Umwait_r32", &[33, IMP_EDX, IMP_EAX]), ("Tpause_r32", &[33, IMP_EDX, IMP_EAX]),
+
+];
+
+/// Forms of `movq` with a general register, which old assemblers called `movd`, as GNU as and LLVM still do.
+pub const WIDE_MOVD: &[&str] = &[
+    "Movq_xmm_rm64", "Movq_rm64_xmm", "Movq_mm_rm64", "Movq_rm64_mm", "VEX_Vmovq_xmm_rm64", "VEX_Vmovq_rm64_xmm",
+    "EVEX_Vmovq_xmm_rm64", "EVEX_Vmovq_rm64_xmm",
 ];
 
 /// Names that GNU as or LLVM know and iced cannot encode, by reason. `#` starts a comment.

@@ -31,6 +31,10 @@ pub(crate) struct Instruction {
     pub(crate) rounding: u8,
     /// Operands before the rounding decorator.
     pub(crate) rounding_at: usize,
+    /// It was written without a comma (Intel syntax).
+    pub(crate) rounding_glued: bool,
+    /// Operands before the one with the mask or the zeroing.
+    pub(crate) mask_at: u8,
     /// Some decorator or size was written, so that the fast match does not do.
     pub(crate) decorated: bool,
     /// Some operand is an immediate.
@@ -108,6 +112,8 @@ impl<'t> Assembler<'t> {
                 zero: false,
                 rounding: 0,
                 rounding_at: 0,
+                rounding_glued: false,
+                mask_at: 0,
                 decorated: false,
                 immediates: false,
                 start: 0,
@@ -302,6 +308,10 @@ impl<'t> Assembler<'t> {
                     return self.unsupported(name.special, start, end);
                 }
                 self.prefix_word(name.special, start)?;
+                // `lock/incl`: an old separator.
+                if self.cur.peek() == b'/' && self.cur.peek_at(1) != b'*' {
+                    self.cur.pos += 1;
+                }
                 self.cur.space();
                 if self.cur.at_end() || self.cur.peek() == b'#' {
                     return self.bare_prefixes();
@@ -498,6 +508,28 @@ impl<'t> Assembler<'t> {
         Ok(())
     }
 
+    /// `xstore-rng`, `xcrypt-ecb`: VIA's own spelling of what is one word elsewhere.
+    #[cold]
+    fn hyphenated_mnemonic(&mut self, name: &'static Name, list: u16) -> Result<(), Failed> {
+        let start = self.cur.pos;
+        self.cur.pos += 1;
+        self.cur.word();
+        let joined = format!("{}{}", name.text(), self.str(start + 1, self.cur.pos).to_ascii_lowercase());
+        if self.cur.at_end()
+            && let Some(name) = table::key(&joined).and_then(|key| table::lookup(&key))
+            && name.special == 0
+            && name.lists[self.column()] != 0
+        {
+            return self.select(name, name.lists[self.column()]);
+        }
+        self.cur.pos = start;
+        match self.syntax {
+            Syntax::Att => self.att_operands()?,
+            Syntax::Intel => self.intel_operands()?,
+        }
+        self.select(name, list)
+    }
+
     fn instruction(&mut self, name: &'static Name) -> Result<(), Failed> {
         let list = name.lists[self.column()];
         if list == 0 {
@@ -506,11 +538,18 @@ impl<'t> Assembler<'t> {
         if self.cur.peek() == b',' && table::List::at(list).flags & table::List::BRANCH != 0 {
             self.branch_hint()?;
         }
+        if self.cur.peek() == b'-' {
+            return self.hyphenated_mnemonic(name, list);
+        }
         self.cur.space();
+        let mut list = list;
         if !self.cur.at_end() {
             match self.syntax {
                 Syntax::Att => self.att_operands()?,
-                Syntax::Intel => self.intel_operands()?,
+                Syntax::Intel => {
+                    self.intel_operands()?;
+                    list = self.intel_list(name, list);
+                }
             }
         }
         self.select(name, list)

@@ -4,9 +4,11 @@ use crate::Mode;
 use crate::assembler::Assembler;
 use crate::diagnostic::{Diagnostic, ErrorKind};
 use crate::expression::Failed;
+use crate::fixups;
 use crate::kinds;
 use crate::lexer::{ALPHA, CLASS, DIGIT};
 use crate::operand::{self, IP_REG, Operand};
+use crate::prefixes::XRELEASE;
 use crate::registers::{self, Family, Register};
 use crate::symbols::Value;
 
@@ -87,8 +89,12 @@ impl Assembler<'_> {
                     if ahead.peek() == b':' {
                         self.cur.pos = ahead.pos + 1;
                         self.cur.space();
+                        // `*%es:(%eax)` and `%es:*(%eax)` are the same.
+                        let star = self.cur.eat(b'*');
+                        self.cur.space();
                         let mut operand = self.att_memory(start)?;
                         operand.seg = register.number + 1;
+                        operand.flags |= if star { Operand::STAR } else { 0 };
                         return Ok(operand);
                     }
                 }
@@ -214,7 +220,7 @@ impl Assembler<'_> {
         if register.classes & kinds::ST != 0 {
             self.stack_register(&mut operand)?;
         }
-        if self.cur.peek() == b'{' || self.cur.peek() == b' ' {
+        if matches!(self.cur.peek(), b'{' | b' ' | b'\t') {
             let mut ahead = self.cur;
             ahead.space();
             if ahead.peek() == b'{' {
@@ -259,6 +265,7 @@ impl Assembler<'_> {
     fn att_memory(&mut self, start: usize) -> Result<Operand, Failed> {
         let mut operand = Operand { start: start as u32, ..Operand::EMPTY };
         let parenthesis = self.cur.peek() == b'(' && self.address_ahead();
+        let mut indirect = false;
         if !parenthesis {
             let value = self.expression()?;
             operand.flags |= Operand::DISP;
@@ -266,6 +273,12 @@ impl Assembler<'_> {
             if !value.is_constant() {
                 self.values.push(value);
                 operand.expr = self.values.len() as u32;
+                indirect = fixups::is_got(value.modifier);
+                if fixups::is_call_mark(value.modifier) {
+                    // The mark of a call through a TLS descriptor takes no place in the instruction.
+                    operand.expr = 0;
+                    operand.flags &= !Operand::DISP;
+                }
             }
             self.cur.space();
         }
@@ -277,6 +290,10 @@ impl Assembler<'_> {
         operand.end = self.cur.pos as u32;
         if operand.classes & kinds::MEM_DX == 0 {
             self.classify_memory(&mut operand)?;
+        }
+        if indirect {
+            // The linker can make `lea` of `mov x@GOT,%eax`, but not of its short form.
+            operand.classes &= !kinds::MOFFS;
         }
         self.cur.space();
         if self.cur.peek() == b'{' {
@@ -320,8 +337,14 @@ impl Assembler<'_> {
             }
         }
         self.cur.space();
+        if self.cur.peek() == b')' && operand.base == operand::NO_REG {
+            return self.not_an_address(operand.start as usize, "nothing stands between the parentheses");
+        }
         if self.cur.eat(b',') {
             self.cur.space();
+            if self.cur.peek() == b')' {
+                return self.not_an_address(operand.start as usize, "an index or a scale is missing behind the comma");
+            }
             if self.cur.peek() == b'%' {
                 let start = self.cur.pos;
                 let register = self.att_register()?;
@@ -335,7 +358,7 @@ impl Assembler<'_> {
                         self.set_scale(operand, scale, start)?;
                     }
                 }
-            } else if self.cur.peek() != b')' {
+            } else {
                 let start = self.cur.pos;
                 let scale = self.constant()?;
                 // GNU as warns of a scale without an index and ignores it.
@@ -468,9 +491,14 @@ impl Assembler<'_> {
                     operand.classes |= kinds::MOFFS;
                 }
             }
+            if self.insn.prefixes.rep_word == XRELEASE && operand.classes & kinds::MEM != 0 {
+                // Lock elision knows stores with ModRM only.
+                operand.classes &= !kinds::MOFFS;
+            }
         }
         if long
             && operand.addr != 32
+            && !self.insn.prefixes.address
             && operand.expr == 0
             && operand.value as i32 as i64 != operand.value
             && operand.classes & kinds::MOFFS == 0
@@ -552,6 +580,7 @@ impl Assembler<'_> {
             let span = start..self.cur.pos;
             let bare_mask = self.syntax == crate::Syntax::Intel;
             self.insn.decorated = true;
+            let place = self.insn.count as u8;
             // A rounding decorator glued to a register is for the caller.
             if bare_mask && matches!(&lower[..], b"rn" | b"rd" | b"ru" | b"rz" | b"sae") {
                 self.cur.pos = start;
@@ -570,9 +599,14 @@ impl Assembler<'_> {
                         );
                         return Err(Failed);
                     }
+                    self.insn.mask_at = place;
                     std::mem::replace(&mut self.insn.mask, digit - b'0') == 0
                 }
-                (b"z", false) => !std::mem::replace(&mut self.insn.zero, true),
+                (b"z", false) => {
+                    let first = self.insn.mask == 0 || self.insn.mask_at == place;
+                    self.insn.mask_at = place;
+                    !std::mem::replace(&mut self.insn.zero, true) && first
+                }
                 ([b'1', b't', b'o', rest @ ..], false) => {
                     operand.bcast = match rest {
                         b"2" => 2,

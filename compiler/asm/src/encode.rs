@@ -443,16 +443,19 @@ impl Assembler<'_> {
             Encoding::Legacy | Encoding::D3now => {
                 let w = form.osz == 64 && form.flags & Form::D64 == 0;
                 let rex = (w as u8) << 3 | (reg >> 3 & 1) << 2 | x << 1 | b;
-                let wants = rex != 0
+                let locked = !long && rex == 4 && rex_flags & Register::LOCKED != 0;
+                if locked {
+                    buffer.push(0xf0);
+                }
+                let wants = rex != 0 && !locked
                     || rex_flags & Register::REX != 0
-                    || self.insn.hints & hint::REX != 0 && long
+                    || self.insn.hints & hint::REX != 0 && long && rex_flags & Register::HIGH == 0
                     || self.insn.prefixes.rex != 0;
                 if wants {
                     if rex_flags & Register::HIGH != 0 {
                         return self.high_byte_with_rex();
                     }
                     if !long {
-                        // Without REX, 32-bit mode reaches %cr8 by `lock` (AMD64 manual volume 3, MOV CRn).
                         let span = self.statement_span();
                         self.report(Diagnostic::error(
                             ErrorKind::WrongMode,
@@ -629,7 +632,11 @@ impl Assembler<'_> {
 
     fn field(&mut self, offset: usize, len: usize, field: &Field) {
         let op = &self.insn.ops[field.operand as usize];
-        let value = self.values[op.expr as usize - 1];
+        let mut value = self.values[op.expr as usize - 1];
+        if self.object != Mode::Bits64 && value.modifier == 0 && self.symbols.is_got(value.add) {
+            // The linker gives the distance from the field; code means the one from the instruction.
+            value.constant += i64::from(field.at);
+        }
         let kind = match (field.width, field.pc_relative) {
             (1, false) => FixupKind::Abs8,
             (1, true) => FixupKind::PcRel8,
@@ -866,9 +873,15 @@ impl Assembler<'_> {
     fn exchange_with_itself(&mut self, form: &'static Form, mut buffer: Buffer<'_>) -> Result<usize, Failed> {
         if self.insn.prefixes.any {
             self.check_prefixes(form, 0, false, false)?;
+        }
+        let prefixes = self.insn.prefixes;
+        if prefixes.segment | prefixes.rep != 0 || prefixes.address || prefixes.data || prefixes.lock {
             let span = self.statement_span();
             self.report(Diagnostic::error(ErrorKind::Prefix, span, "this exchange does nothing and takes no prefix"));
             return Err(Failed);
+        }
+        if prefixes.rex != 0 {
+            buffer.push(prefixes.rex);
         }
         for &byte in if form.osz == 64 { &[0x90u8][..] } else { &[0x87, 0xc0] } {
             buffer.push(byte);

@@ -19,7 +19,7 @@ const UNSUPPORTED: [&str; 5] = ["APX", "AVX10.2", "one of the newest AMX extensi
 /// Mnemonics for which GNU as takes the default size without a word.
 pub(crate) fn silent_default(name: &Name) -> bool {
     let text = name.text();
-    text == "movzx"
+    matches!(&text[..], "movzx" | "lcall" | "ljmp" | "call" | "jmp")
         || text == "movsx"
         || text.starts_with("cvtsi2s")
         || text.starts_with("vcvtsi2s")

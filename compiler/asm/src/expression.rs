@@ -344,7 +344,8 @@ impl<'t> Assembler<'t> {
     fn symbol(&mut self, start: usize) -> Result<Value, Failed> {
         self.mentions += 1;
         let word = self.cur.word();
-        if word == b"." {
+        // Intel syntax calls the place of the statement `$`.
+        if word == b"." || word == b"$" && self.syntax == crate::Syntax::Intel {
             let place = self.here();
             let symbol = self.symbols.anonymous(place);
             return Ok(Value { add: symbol + 1, ..Value::default() });

@@ -90,6 +90,8 @@ const MODIFIERS: &[(&str, FixupKind)] = &[
     ("got", FixupKind::Got32),
     ("gotpcrel", FixupKind::GotPcRel),
     ("gotoff", FixupKind::GotOff),
+    ("gotplt", FixupKind::Got32),
+    ("pltoff", FixupKind::GotOff),
     ("tpoff", FixupKind::TpOff),
     ("ntpoff", FixupKind::NtpOff),
     ("dtpoff", FixupKind::DtpOff),
@@ -107,6 +109,16 @@ const MODIFIERS: &[(&str, FixupKind)] = &[
 /// The number of a relocation modifier, written without `@`.
 pub(crate) fn modifier(word: &[u8]) -> Option<u8> {
     MODIFIERS.iter().position(|(name, _)| name.as_bytes().eq_ignore_ascii_case(word)).map(|index| index as u8 + 1)
+}
+
+/// Whether the modifier is `@GOT`.
+pub(crate) fn is_got(modifier: u8) -> bool {
+    modifier_kind(modifier) == Some(FixupKind::Got32)
+}
+
+/// Whether the modifier only marks an instruction for the linker (`call *x@tlscall(%eax)`).
+pub(crate) fn is_call_mark(modifier: u8) -> bool {
+    modifier_kind(modifier) == Some(FixupKind::TlsCall)
 }
 
 /// What a modifier makes of the field.

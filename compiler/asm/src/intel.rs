@@ -23,6 +23,8 @@ struct Node {
     /// Registers with the scale that was written (0: none).
     registers: [Option<(&'static Register, u8)>; 2],
     bracket: bool,
+    /// Some register stands outside brackets.
+    bare: bool,
     offset: bool,
     segment: u8,
     /// Bytes that `ptr` named.
@@ -56,6 +58,7 @@ impl Assembler<'_> {
         loop {
             self.cur.space();
             if self.cur.peek() == b'{' && self.rounding_decorator()? {
+                self.insn.rounding_glued = false;
                 self.cur.space();
                 if self.cur.eat(b',') {
                     continue;
@@ -78,6 +81,7 @@ impl Assembler<'_> {
             self.cur.space();
             // `zmm1{rn-sae}`: the decorator stuck to the last register.
             if self.cur.peek() == b'{' && self.rounding_decorator()? {
+                self.insn.rounding_glued = true;
                 self.cur.space();
             }
             if !self.cur.eat(b',') {
@@ -131,9 +135,13 @@ impl Assembler<'_> {
             return Ok(None);
         }
         let symbolic = !node.value.is_constant();
-        let is_memory = node.bracket || node.segment != 0 || register.is_some() || symbolic && !node.offset;
+        // Around a symbol's address brackets and segments mean nothing.
+        let is_memory = register.is_some() || !node.offset && (node.bracket || node.segment != 0 || symbolic);
+        if is_memory && node.bare && node.registers[0].is_some() {
+            return self.intel_misuse(start, "outside brackets a register cannot be part of an address");
+        }
         if !is_memory {
-            let mut operand = Operand { size: 0, ..self.immediate(node.value, start) };
+            let mut operand = Operand { size: node.size, ..self.immediate(node.value, start) };
             if node.offset {
                 operand.flags |= Operand::OFFSET;
             }
@@ -181,6 +189,9 @@ impl Assembler<'_> {
     /// Base, index and scale out of the registers.
     fn intel_address(&mut self, operand: &mut Operand, node: &Node, start: usize) -> Result<(), Failed> {
         let mut pair = node.registers;
+        if pair.iter().flatten().any(|(register, scale)| register.bits == 16 && *scale != 0) {
+            return self.not_an_address(start, "16-bit addresses have no scale");
+        }
         // The register with a scale is the index; the first one is the base otherwise.
         if let (Some((_, first)), Some((_, second))) = (pair[0], pair[1]) {
             if first != 0 && second != 0 {
@@ -314,6 +325,7 @@ impl Assembler<'_> {
                     if is_segment && node.registers[1].is_none() && node.segment == 0 {
                         let segment = node.registers[0].map_or(0, |(register, _)| register.number + 1);
                         let mut inner = self.intel_expression(0, depth + 1)?;
+                        inner.bare &= depth == 0;
                         if inner.segment != 0 {
                             return self.intel_misuse(start, "one segment is enough");
                         }
@@ -362,7 +374,10 @@ impl Assembler<'_> {
                 if !self.cur.eat(if byte == b'[' { b']' } else { b')' }) {
                     return self.intel_misuse(start, "the bracket does not close");
                 }
-                node.bracket |= byte == b'[';
+                if byte == b'[' {
+                    node.bracket = true;
+                    node.bare = false;
+                }
                 return Ok(node);
             }
             b'-' | b'~' | b'+' => {
@@ -389,7 +404,7 @@ impl Assembler<'_> {
                 // st(i) is handled where a register stands alone.
                 return self.intel_misuse(start, "an x87 register cannot be part of an expression");
             }
-            return Ok(Node { registers: [Some((register, 0)), None], ..Node::default() });
+            return Ok(Node { registers: [Some((register, 0)), None], bare: true, ..Node::default() });
         }
         if CLASS[byte as usize] & ALPHA != 0 {
             let mut ahead = self.cur;
@@ -455,12 +470,17 @@ impl Assembler<'_> {
                     self.cur.pos = ahead.pos + 1;
                 }
                 let mut node = self.intel_postfix(depth + 1)?;
+                if node.registers[0].is_some() {
+                    return self.intel_misuse(start, "a register has no offset");
+                }
                 node.offset = true;
                 Ok(Some(node))
             }
             b"flat" if self.cur.text.get(after) == Some(&b':') => {
                 self.cur.pos = after + 1;
-                self.intel_postfix(depth + 1).map(Some)
+                let mut node = self.intel_postfix(depth + 1)?;
+                node.bracket = true;
+                Ok(Some(node))
             }
             b"not" => {
                 self.cur.pos = next_start;
@@ -476,6 +496,7 @@ impl Assembler<'_> {
     fn combine(&mut self, operator: Operator, left: Node, right: Node, start: usize) -> Result<Node, Failed> {
         let mut node = left;
         node.bracket |= right.bracket;
+        node.bare |= right.bare;
         node.offset |= right.offset;
         node.size = node.size.max(right.size);
         node.broadcast |= right.broadcast;

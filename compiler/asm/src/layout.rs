@@ -71,7 +71,8 @@ impl Assembler<'_> {
         // Jcc takes branch hints (2E, 3E), everything takes `bnd`; GNU as drops other segments with a warning.
         let conditional = short.is_some_and(|form| form.opcode >> 4 == 7);
         let segment = prefixes.segment != 0 && !(conditional && matches!(prefixes.segment, 0x2e | 0x3e));
-        if prefixes.lock || prefixes.rep != 0 && prefixes.rep_word != BND || prefixes.notrack || segment {
+        let bound = prefixes.rep_word == BND && near.unwrap_or(first).flags & Form::BND != 0;
+        if prefixes.lock || prefixes.rep != 0 && !bound || prefixes.notrack || segment {
             let span = self.insn.start as usize..self.insn.name.start as usize;
             self.report(Diagnostic::error(ErrorKind::Prefix, span, "a direct branch cannot carry this prefix"));
             return Err(Failed);
@@ -97,7 +98,8 @@ impl Assembler<'_> {
             self.report(Diagnostic::error(ErrorKind::Prefix, span, "a direct branch has no address size"));
             return Err(Failed);
         }
-        if prefixes.data {
+        // REX.W outweighs 66.
+        if prefixes.data && prefixes.rex & 8 == 0 {
             width = if width == 1 { 1 } else { 6 - width };
         }
         if prefixes.segment != 0 {
@@ -122,7 +124,7 @@ impl Assembler<'_> {
             self.out.push(0x40);
         }
         let (start, end) = (op.start, op.end);
-        let forced_near = self.insn.hints & hint::DISP32 != 0 || prefixes.data;
+        let forced_near = self.insn.hints & (hint::DISP16 | hint::DISP32) != 0;
         let short = if forced_near && near.is_some() { None } else { short };
         match (short, near) {
             (Some(form), None) => {
@@ -474,7 +476,10 @@ impl Assembler<'_> {
                 if relative {
                     let distance = i64::from(target).wrapping_add(constant).wrapping_sub(i64::from(offset));
                     let bits = u32::from(field.width) * 8;
-                    if bits < 64 && distance != distance << (64 - bits) >> (64 - bits) && field.width < 4 {
+                    if bits < 64 && distance != distance << (64 - bits) >> (64 - bits) && field.width < 4
+                        // In 16 bits the target wraps as the instruction pointer does.
+                        && !(field.width == 2 && distance.unsigned_abs() <= 0xffff)
+                    {
                         self.report(
                             Diagnostic::error(
                                 ErrorKind::ImmediateRange,

@@ -9,6 +9,7 @@ mod disassemble;
 mod encode;
 mod explain;
 mod expression;
+mod far;
 mod fixups;
 #[allow(dead_code, reason = "the generator of the tables uses the rest")]
 mod form;

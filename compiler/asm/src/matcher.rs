@@ -51,6 +51,12 @@ fn classes_fit(candidate: Candidate, classes: &[Classes; 5], count: usize) -> bo
     true
 }
 
+/// Whether the form is a far or privileged return: `lret`, `iret`, `sysret`, `sysexit`.
+#[inline]
+fn is_return(form: &Form) -> bool {
+    matches!((form.map, form.opcode), (0, 0xca | 0xcb | 0xcf) | (1, 0x07 | 0x35)) && form.enc == Encoding::Legacy
+}
+
 impl Instruction {
     /// The operands' classes side by side.
     #[inline]
@@ -140,6 +146,9 @@ impl Assembler<'_> {
         if self.insn.rounding != 0 {
             self.check_rounding_place()?;
         }
+        if (self.insn.mask != 0 || self.insn.zero) && !self.mask_is_at_destination() {
+            return self.misplaced_mask();
+        }
         if list.flags & List::NO_REVERSE == 0 && self.syntax == Syntax::Att && count > 1 {
             self.insn.ops[..count].reverse();
         }
@@ -172,7 +181,14 @@ impl Assembler<'_> {
                     self.warn_translated(name);
                 }
                 let chosen = if found.is_confusable() { self.settle_size(name, list, found)? } else { found };
-                self.encode(chosen.form())
+                let mut form = chosen.form();
+                if self.insn.prefixes.data && crate::far::is_far_pointer(form) {
+                    form = self.far_of_other_size(form);
+                }
+                if is_return(form) && self.long() {
+                    self.check_return_size(name)?;
+                }
+                self.encode(form)
             }
             None => self.no_match(name, list),
         }
@@ -192,8 +208,11 @@ impl Assembler<'_> {
             }
             Syntax::Intel => {
                 let immediates = ops.iter().rev().take_while(|op| op.is_immediate()).count();
-                let converted = usize::from(ops.len() == 3 && general(&ops[2]));
-                insn.rounding_at == ops.len() - immediates - converted
+                let converted = usize::from(ops.len() == 3 && general(&ops[2]) && !insn.rounding_glued);
+                let last = ops.len() - immediates;
+                insn.rounding_at == last
+                    || insn.rounding_at == last - converted
+                    || insn.rounding_glued && insn.rounding_at == ops.len()
             }
         };
         if fine {
@@ -208,6 +227,45 @@ impl Assembler<'_> {
                 },
             ),
         );
+        Err(Failed)
+    }
+
+    /// In 64-bit mode the size of `iret` and its kin is seldom what is left out: GNU as warns and takes 32 bits.
+    #[cold]
+    fn check_return_size(&mut self, name: &'static Name) -> Result<(), Failed> {
+        let text = name.text();
+        if !matches!(&text[..], "iret" | "lret" | "retf" | "sysret" | "sysexit") {
+            return Ok(());
+        }
+        let span = self.insn.name.start as usize..self.insn.name.end as usize;
+        let (letter, fatal) = match self.syntax {
+            Syntax::Att => ("l", false),
+            Syntax::Intel => ("d", text.starts_with("sys")),
+        };
+        let message = format!("the size of `{text}` is open in 64-bit mode");
+        let diagnostic = if fatal {
+            Diagnostic::error(ErrorKind::AmbiguousSize, span.clone(), message)
+        } else {
+            Diagnostic::warning(ErrorKind::AmbiguousSize, span.clone(), message)
+                .label(format!("GNU as takes `{text}{letter}`"))
+        };
+        self.report(
+            diagnostic
+                .help(format!("`{text}q` returns to 64-bit code, `{text}{letter}` to 32-bit code"))
+                .fix(span, format!("{text}q")),
+        );
+        if fatal { Err(Failed) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn misplaced_mask(&mut self) -> Result<(), Failed> {
+        let span = self.statement_span();
+        self.report(Diagnostic::error(ErrorKind::Decorator, span, "the mask is not behind the destination").note(
+            match self.syntax {
+                Syntax::Att => "{%k} and {z} belong to the last operand",
+                Syntax::Intel => "{k} and {z} belong to the first operand",
+            },
+        ));
         Err(Failed)
     }
 
@@ -315,6 +373,11 @@ impl Assembler<'_> {
             };
             let other = list.forms().iter().copied().filter(|&other| classes_fit(other, &classes, count)).find(swapped);
             return Some(other.unwrap_or(found));
+        }
+        if insn.hints & (hint::SWAP | hint::STORE) != 0 && chosen.opcode == 0xd8 && chosen.map == 0 && count == 2 {
+            // `{store} fadd %st,%st` stores into %st(0).
+            let storing = |other: &&Candidate| other.form().opcode == 0xdc && classes_fit(**other, &classes, count);
+            return Some(list.forms().iter().find(storing).copied().unwrap_or(found));
         }
         if insn.hints & hint::SWAP != 0 {
             let load = KINDS[chosen.ops[0] as usize].slot == Slot::Reg;

@@ -27,7 +27,8 @@ pub(crate) struct Register {
     /// Width in bits of a general register, 0 otherwise.
     pub(crate) bits: u8,
     pub(crate) family: Family,
-    /// Bit 0: needs 64-bit mode; bit 1: spl, bpl, sil, dil need a REX prefix; bit 2: ah, ch, dh, bh exclude one.
+    /// Bit 0: needs 64-bit mode; bit 1: spl, bpl, sil, dil need a REX prefix; bit 2: ah, ch, dh, bh exclude one;
+    /// bit 3: see [`Register::LOCKED`].
     pub(crate) flags: u8,
     /// The register as an operand without a place in the text.
     pub(crate) operand: Operand,
@@ -37,10 +38,12 @@ impl Register {
     pub(crate) const LONG: u8 = 1;
     pub(crate) const REX: u8 = 2;
     pub(crate) const HIGH: u8 = 4;
+    /// Outside 64-bit mode a LOCK prefix stands for the missing REX.R (AMD64 manual volume 3, MOV CRn).
+    pub(crate) const LOCKED: u8 = 8;
 
     /// Whether the register exists in `mode`.
     pub(crate) fn exists(&self, mode: Mode) -> bool {
-        self.flags & Self::LONG == 0 || mode == Mode::Bits64
+        self.flags & Self::LONG == 0 || mode == Mode::Bits64 || self.flags & Self::LOCKED != 0
     }
 }
 
@@ -154,7 +157,8 @@ const fn build() -> Table {
         add(&mut t, numbered(b"ymm", n, b""), reg(YMM, n, 0, Vector, long));
         add(&mut t, numbered(b"zmm", n, b""), reg(ZMM, n, 0, Vector, long));
         if n < 16 {
-            add(&mut t, numbered(b"cr", n, b""), reg(CR, n, 0, Other, long));
+            let locked = if n >= 8 { Register::LOCKED } else { 0 };
+            add(&mut t, numbered(b"cr", n, b""), reg(CR, n, 0, Other, long | locked));
             add(&mut t, numbered(b"dr", n, b""), reg(DR, n, 0, Other, long));
             add(&mut t, numbered(b"db", n, b""), reg(DR, n, 0, Other, long));
         }
@@ -171,6 +175,13 @@ const fn build() -> Table {
     i = 0;
     while i < 6 {
         add(&mut t, key(segments[i]), reg(SREG | segment_class[i], i as u8, 0, Segment, 0));
+        i += 1;
+    }
+    // GNU as's names for the low bytes with a REX prefix that says nothing.
+    let byte: [&[u8]; 4] = [b"axl", b"cxl", b"dxl", b"bxl"];
+    i = 0;
+    while i < 4 {
+        add(&mut t, key(byte[i]), reg(R8, i as u8, 8, General, Register::LONG | Register::REX));
         i += 1;
     }
     add(&mut t, key(b"st"), reg(ST | ST0, 0, 0, Other, 0));

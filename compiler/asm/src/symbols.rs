@@ -51,7 +51,8 @@ impl Value {
     }
 }
 
-/// FxHash (rustc's hasher): names are short and come from the user's own text, so a keyed hash buys nothing.
+/// Multiply and fold: names are short and come from the user's own text, so a keyed hash buys nothing. The fold brings
+/// the last characters, in which generated names differ, down to the low bits that choose the slot.
 #[derive(Default, Clone, Copy)]
 pub(crate) struct NameHasher(u64);
 
@@ -64,7 +65,9 @@ impl Hasher for NameHasher {
         for chunk in bytes.chunks(8) {
             let mut word = [0u8; 8];
             word[..chunk.len()].copy_from_slice(chunk);
-            self.0 = (self.0.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x517c_c1b7_2722_0a95);
+            let mixed = (self.0 ^ u64::from_le_bytes(word)) ^ 0x9e37_79b9_7f4a_7c15;
+            let product = u128::from(mixed) * 0xd6e8_feb8_6659_fd93;
+            self.0 = product as u64 ^ (product >> 64) as u64;
         }
     }
 }
@@ -79,6 +82,13 @@ pub(crate) struct Symbols<'t> {
 }
 
 impl<'t> Symbols<'t> {
+    /// Whether symbol number `index - 1` is the global offset table, whose relocation is relative to the instruction.
+    #[inline]
+    pub(crate) fn is_got(&self, index: u32) -> bool {
+        let symbol = (index as usize).checked_sub(1).and_then(|index| self.all.get(index));
+        symbol.is_some_and(|symbol| symbol.name == "_GLOBAL_OFFSET_TABLE_")
+    }
+
     /// Number of the symbol called `name`, made on first mention.
     pub(crate) fn mention(&mut self, name: &'t str, start: usize) -> u32 {
         if let Some(&index) = self.by_name.get(name) {
