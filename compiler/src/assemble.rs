@@ -81,12 +81,12 @@ fn assemble_row(row: &ResolvedRow, arch: Arch, syntax: Syntax, sources: &SourceM
     let options = Options { mode: arch.mode(), syntax };
     match pvc_asm::assemble(&asm.text, &options) {
         Err(errors) => {
-            let found = errors.into_iter().map(|error| translate(error, asm, sources)).collect();
+            let found = errors.into_iter().map(|error| translate(error, asm, syntax, sources)).collect();
             Outcome { arch, code: None, found }
         }
         Ok(assembly) => {
             let mut found: Vec<Diagnostic> =
-                assembly.warnings.into_iter().map(|warning| translate(warning, asm, sources)).collect();
+                assembly.warnings.into_iter().map(|warning| translate(warning, asm, syntax, sources)).collect();
             found.extend(unusable_fixups(&assembly.fixups, asm));
             let mut bytes = assembly.bytes;
             for fixup in &assembly.fixups {
@@ -125,7 +125,7 @@ fn decode_item(bytes: &[u8], offset: u32, len: u32, arch: Arch) -> Vec<Instructi
 }
 
 /// A finding of the assembler as one of ours, at its place in the source.
-fn translate(found: pvc_asm::Diagnostic, asm: &Asm, sources: &SourceMap) -> Diagnostic {
+fn translate(found: pvc_asm::Diagnostic, asm: &Asm, syntax: Syntax, sources: &SourceMap) -> Diagnostic {
     let code = match found.severity {
         pvc_asm::Severity::Error => Finding::ASSEMBLE,
         pvc_asm::Severity::Warning => Finding::ASSEMBLER_WARNING,
@@ -135,6 +135,12 @@ fn translate(found: pvc_asm::Diagnostic, asm: &Asm, sources: &SourceMap) -> Diag
     ours.help = found.help;
     if found.severity == pvc_asm::Severity::Warning {
         ours = ours.note("GNU as takes this with a warning; a patch set does not");
+    } else if ours.help.is_none()
+        && syntax == Syntax::Att
+        && crate::arch::register(sources.text(ours.primary.span)).is_some()
+    {
+        let name = sources.text(ours.primary.span);
+        ours = ours.help(format!("in AT&T syntax `{name}` is a symbol, the register is `%{name}`; for the other syntax write `syntax intel` into the patchset block"));
     }
     if let Some(fix) = found.fix {
         // Inside a replaced role the text of the row is not the text of the file.

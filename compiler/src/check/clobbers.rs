@@ -241,7 +241,10 @@ fn results(row: &RowCheck<'_>, diagnostics: &mut Diagnostics) {
                     row.asm_span(),
                     format!("this row of `{}` {how} {name} in {register}", row.context.op.name),
                 )
-                .label(format!("{register} is not set on every way through"))
+                .label(match partly {
+                    true => format!("the rest of {register} keeps what was there"),
+                    false => format!("{register} is not set on every way through"),
+                })
                 .note("the caller would go on with whatever the register happened to hold"),
             );
         }

@@ -86,7 +86,7 @@ pub(super) fn remove(context: &Context<'_>, found: Diagnostic, item: Span) -> Di
     }
     groups.retain(|group| !group.words.is_empty());
     if groups.is_empty() {
-        groups.push(Group { arches: None, words: vec!["none".to_owned()] });
+        return found.fix("drop the clause", context.sources.cut(span), "");
     }
     found.fix("drop it from the clobbers", span, write(&groups))
 }

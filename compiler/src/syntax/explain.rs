@@ -329,6 +329,9 @@ fn list(rules: &[Rule]) -> String {
     }
 }
 
+/// The clauses that are lists.
+const LISTS: [&str; 5] = ["arch", "baseline", "clobbers", "preserves", "site"];
+
 /// Adds advice for a mistake that is made often.
 fn hint(diagnostic: Diagnostic, text: &str, at: usize) -> Diagnostic {
     let (before, after) = (text[..at].trim_end(), &text[at..]);
@@ -356,6 +359,36 @@ fn hint(diagnostic: Diagnostic, text: &str, at: usize) -> Diagnostic {
         let path = after.lines().next().unwrap_or_default().trim();
         let whole = Span { end: span.start + path.len() as u32, ..span };
         return diagnostic.fix("put it in quotes", whole, format!("\"{path}\""));
+    }
+    if before.ends_with(';') && (after.is_empty() || after.starts_with(['\n', '\r', '}'])) {
+        let end = span.start - (at - before.len()) as u32;
+        let semicolon = Span { start: end - 1, end, ..span };
+        return diagnostic.help("a `;` stands between the parts of a list").fix("remove the `;`", semicolon, "");
+    }
+    let expects = |what: &str| diagnostic.message.split(", found ").next().unwrap_or_default().contains(what);
+    if expects("`{`") && crate::arch::Arch::ALL.iter().any(|arch| text.starts_with(arch.name())) {
+        if after.starts_with('=') {
+            return diagnostic.help("the bytes stand behind the asm: `{ cli } = fa`");
+        }
+        if after.starts_with(':') {
+            return diagnostic.help("a row has no colon").fix("remove it", Span { end: span.start + 1, ..span }, "");
+        }
+        return diagnostic.help("a row is ARCH [when CONDITION] { ASM } [= BYTES]");
+    }
+    if after.starts_with(';') && expects("`=`") {
+        return diagnostic.help("a row ends with its line").fix("remove the `;`", span, "");
+    }
+    if before.ends_with("x86") && after.starts_with("-64") {
+        let name = Span { start: span.start - 3, end: span.start + 3, ..span };
+        return diagnostic.fix("write `x86_64`", name, "x86_64");
+    }
+    if expects("`(`") && after.starts_with('{') {
+        let help = "an op has its parameters in parentheses, also if there are none";
+        return diagnostic.help(help).fix("write `()`", Span { end: span.start, ..span }, "() ");
+    }
+    if expects("`,`") && LISTS.contains(&first_word(text)) && !first_word(after).is_empty() {
+        let end = Span { start: span.start - (at - before.len()) as u32, ..span };
+        return diagnostic.guess("put a comma between the two", Span { end: end.start, ..end }, ",");
     }
     if after.starts_with('*') {
         return diagnostic.help("a pointer is of type `ptr`");
