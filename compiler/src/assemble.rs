@@ -161,7 +161,7 @@ fn translate(found: pvc_asm::Diagnostic, asm: &Asm, syntax: Syntax, sources: &So
 
 /// Reports the fixups that the runtime cannot apply.
 fn unusable_fixups<'a>(fixups: &'a [Fixup], asm: &'a Asm) -> impl Iterator<Item = Diagnostic> + 'a {
-    let relative = fixups.iter().filter(|fixup| is_relative(fixup.kind));
+    let relative = fixups.iter().filter(|fixup| fixup.kind.is_relative());
     let too_many = relative.clone().nth(MAX_RELATIVE).map(|fixup| {
         Diagnostic::new(
             Finding::FIXUP,
@@ -174,7 +174,7 @@ fn unusable_fixups<'a>(fixups: &'a [Fixup], asm: &'a Asm) -> impl Iterator<Item 
     let unusable = fixups.iter().filter_map(|fixup| {
         let reason = match fixup.kind {
             _ if fixup.symbol == "*ABS*" => "the target is a number: the patcher needs a symbol to measure from",
-            _ if fixup.symbol.starts_with('.') && !is_relative(fixup.kind) => {
+            _ if fixup.symbol.starts_with('.') && !fixup.kind.is_relative() => {
                 "the absolute address of a label in the row: the row stands at many addresses"
             }
             FixupKind::Abs8
@@ -198,10 +198,6 @@ fn unusable_fixups<'a>(fixups: &'a [Fixup], asm: &'a Asm) -> impl Iterator<Item 
         )
     });
     unusable.chain(too_many)
-}
-
-fn is_relative(kind: FixupKind) -> bool {
-    matches!(kind, FixupKind::PcRel8 | FixupKind::PcRel16 | FixupKind::PcRel32 | FixupKind::Plt32)
 }
 
 /// Holds the bytes that are written beside a row against its code.

@@ -17,6 +17,8 @@ mod mend;
 pub mod model;
 pub mod output;
 pub mod resolve;
+#[cfg(all(feature = "run", target_arch = "x86_64", target_os = "linux"))]
+pub mod run;
 pub mod source;
 mod suggest;
 pub mod syntax;

@@ -4,6 +4,7 @@ mod asm;
 mod compile;
 mod fmt;
 mod report;
+mod test;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -58,6 +58,14 @@ pub enum FixupKind {
     Size,
 }
 
+impl FixupKind {
+    /// Whether the field holds a distance from itself.
+    #[must_use]
+    pub fn is_relative(self) -> bool {
+        matches!(self, Self::PcRel8 | Self::PcRel16 | Self::PcRel32 | Self::PcRel64 | Self::Plt32)
+    }
+}
+
 /// A field that the linker or the user of the block fills in: `symbol + addend`, less the field's own address for the
 /// PC-relative kinds (ELF's RELA convention).
 ///

@@ -53,6 +53,12 @@ impl Checked {
     pub fn unit(&self) -> &Unit<CheckedRow> {
         &self.0
     }
+
+    /// Changes what was checked, to see that a run on the CPU finds it out by itself.
+    #[cfg(all(test, feature = "run"))]
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Unit<CheckedRow>)) {
+        change(&mut self.0);
+    }
 }
 
 /// A row with its code and what the checks found out about it.

@@ -145,7 +145,7 @@ pub(super) fn compile(args: &CompileArgs, color: Color) -> Exit {
 }
 
 /// Compiles and shows the findings.
-fn checked(file: &Path, levels: &Levels, reporter: &mut Reporter) -> Result<(Checked, SourceMap), Exit> {
+pub(super) fn checked(file: &Path, levels: &Levels, reporter: &mut Reporter) -> Result<(Checked, SourceMap), Exit> {
     let path = match readable(file) {
         Ok(path) => path,
         Err(message) => {

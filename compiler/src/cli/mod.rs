@@ -6,6 +6,7 @@ mod explain;
 mod fix;
 mod fmt;
 mod report;
+mod test;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use pvc::diagnostics::{Color, Diagnostics, render};
@@ -40,6 +41,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Lay out patch sets as the shipped ones are
     Fmt(fmt::FmtArgs),
+    /// Run the rows of a patch set on this CPU, from random states, and hold them against their contract
+    Test(test::TestArgs),
     /// Assemble text, as GNU as would, and print the bytes
     Asm(asm::AsmArgs),
     /// Disassemble bytes to text that assembles to them again
@@ -77,6 +80,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Check(args) => compile::check(&args, color),
         Command::Explain(args) => explain::explain(&args),
         Command::Fmt(args) => fmt::fmt(&args, color),
+        Command::Test(args) => test::test(&args, color),
         Command::Asm(args) => asm::asm(&args, color),
         Command::Dis(args) => asm::dis(&args),
     };

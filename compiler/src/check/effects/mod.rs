@@ -58,14 +58,11 @@ pub(super) fn flags(instruction: &Instruction) -> Flags {
         maybe: false,
     };
     match instruction.mnemonic() {
-        // These may look at flags that nothing set: they only carry them (LANGUAGE.md, clobbers). What a system call
-        // gets or the hypervisor saves is no use of them either.
-        Mnemonic::Pushf
-        | Mnemonic::Pushfd
-        | Mnemonic::Pushfq
-        | Mnemonic::Lahf
-        | Mnemonic::Syscall
-        | Mnemonic::Vmrun => flags.reads = 0,
+        // The system destroys RCX and R11 and nothing else (psABI A.2.1): SYSRET takes the flags from R11 again.
+        Mnemonic::Syscall => return Flags::default(),
+        // These may look at flags that nothing set: they only carry them (LANGUAGE.md, clobbers). What the
+        // hypervisor saves is no use of them either.
+        Mnemonic::Pushf | Mnemonic::Pushfd | Mnemonic::Pushfq | Mnemonic::Lahf | Mnemonic::Vmrun => flags.reads = 0,
         // The flags stay as they are if the count in CL is zero (SDM SAL/SAR/SHL/SHR, RCL/RCR/ROL/ROR, SHLD, SHRD).
         Mnemonic::Shl
         | Mnemonic::Sal

@@ -61,16 +61,39 @@ pub(in crate::check) fn facts(instruction: &Instruction) -> Option<&'static Fact
 
 /// Whether the instruction sets its first operand to a constant that does not depend on what it was.
 ///
-/// iced knows `xor` and `sub` of a register with itself; these are the others that compilers and people write.
+/// iced knows `xor` and `sub` of a register with itself; these are the others that compilers and people write. A
+/// comparison of a register with itself sets the flags alike.
 pub(in crate::check) fn sets_constant(instruction: &Instruction) -> bool {
     let immediate = || immediate(instruction, instruction.op0_register().size());
+    let same = |first: u32| {
+        let register = instruction.op_register(first);
+        register != Register::None && register == instruction.op_register(first + 1)
+    };
     match instruction.mnemonic() {
         // What is left is minus the carry flag, which counts as read.
-        Mnemonic::Sbb => {
-            instruction.op_count() == 2
-                && instruction.op0_register() != Register::None
-                && instruction.op0_register() == instruction.op1_register()
-        }
+        Mnemonic::Sbb => same(0),
+        Mnemonic::Cmp
+        | Mnemonic::Pcmpeqb
+        | Mnemonic::Pcmpeqw
+        | Mnemonic::Pcmpeqd
+        | Mnemonic::Pcmpeqq
+        | Mnemonic::Pcmpgtb
+        | Mnemonic::Pcmpgtw
+        | Mnemonic::Pcmpgtd
+        | Mnemonic::Pcmpgtq => same(0),
+        Mnemonic::Vpcmpeqb
+        | Mnemonic::Vpcmpeqw
+        | Mnemonic::Vpcmpeqd
+        | Mnemonic::Vpcmpeqq
+        | Mnemonic::Vpcmpgtb
+        | Mnemonic::Vpcmpgtw
+        | Mnemonic::Vpcmpgtd
+        | Mnemonic::Vpcmpgtq
+        | Mnemonic::Vpandn
+        | Mnemonic::Vpandnd
+        | Mnemonic::Vpandnq => same(1),
+        // 0xff is the truth table that is always true, 0 the one that never is (SDM VPTERNLOG).
+        Mnemonic::Vpternlogd | Mnemonic::Vpternlogq => matches!(instruction.immediate8(), 0 | 0xff),
         Mnemonic::Or => immediate() == Some(-1),
         Mnemonic::And => immediate() == Some(0),
         _ => false,

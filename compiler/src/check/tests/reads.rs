@@ -90,3 +90,23 @@ fn vector_lanes_count_apart() {
     passes(set, &ops("cvtsi2sd %rdi, %xmm0; cvttsd2si %xmm0, %eax"));
     passes(set, &ops("vcvtsi2sd %rdi, %xmm0, %xmm0; vcvttsd2si %xmm0, %eax; vzeroupper"));
 }
+
+#[test]
+fn a_constant_made_of_a_register_reads_nothing() {
+    for asm in ["cmp %rax, %rax", "pcmpeqd %xmm1, %xmm1", "pcmpgtb %xmm1, %xmm1"] {
+        passes(USER, &format!("op a() {{\n clobbers flags\n x86_64 {{ {asm} }}\n}}"));
+    }
+    let avx = "op a() {\n clobbers flags\n partial\n site nop(8)\n x86_64 when WHEN { ASM }\n}";
+    for (when, asm, findings) in [
+        ("avx", "vpcmpeqd %xmm1, %xmm1, %xmm2", 0),
+        ("avx", "vpcmpeqd %xmm1, %xmm3, %xmm2", 2),
+        ("avx512f", "vpternlogd $0xff, %zmm1, %zmm1, %zmm1", 0),
+        ("avx512f", "vpternlogd $0xfe, %zmm1, %zmm1, %zmm1", 1),
+    ] {
+        assert_eq!(findings_of(avx, when, asm), findings, "{asm}");
+    }
+}
+
+fn findings_of(ops: &str, when: &str, asm: &str) -> usize {
+    findings(USER, &ops.replace("WHEN", when).replace("ASM", asm)).len()
+}

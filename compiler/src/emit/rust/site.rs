@@ -110,7 +110,7 @@ pub(super) fn code(row: &CheckedRow) -> String {
             4 => ".long",
             _ => ".quad",
         };
-        let place = if super::table::is_relative(fixup.kind) { " - ." } else { "" };
+        let place = if fixup.kind.is_relative() { " - ." } else { "" };
         parts.push(format!("{directive} {} + {}{place}", fixup.symbol, fixup.addend));
         done = at + usize::from(fixup.width);
     }

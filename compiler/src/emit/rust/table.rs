@@ -10,11 +10,6 @@ use pvc_asm::FixupKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-/// Whether the field counts from its own address.
-pub(super) fn is_relative(kind: FixupKind) -> bool {
-    matches!(kind, FixupKind::PcRel8 | FixupKind::PcRel16 | FixupKind::PcRel32 | FixupKind::PcRel64 | FixupKind::Plt32)
-}
-
 /// The constant of the table format; `None` for kinds that the patcher does not know, which the checks refuse.
 fn fixup_kind(kind: FixupKind) -> Option<&'static str> {
     Some(match kind {
