@@ -40,10 +40,10 @@ impl Native {
         if __cpuid(1).ecx >> 26 & 3 != 3 {
             return Err("this CPU has no XSAVE".to_owned());
         }
-        // SAFETY 1: XGETBV exists where the OS enabled XSAVE, which was just seen.
+        // SAFETY: (1) XGETBV exists where the OS enabled XSAVE, which was just seen.
         let enabled = unsafe { _xgetbv(0) };
         let len = FIXED + BATCH * size_of::<Slot>();
-        // SAFETY 2: a fresh mapping overlaps nothing that Rust knows of. Low addresses, so that every form of address
+        // SAFETY: (2) a fresh mapping overlaps nothing that Rust knows of. Low addresses, so that every form of address
         // can name it.
         let base = unsafe {
             libc::mmap(
@@ -60,7 +60,7 @@ impl Native {
         }
         let native = Self { base: base.cast(), len, mask: enabled & super::machine::COMPONENTS };
         for guard in [PAGE, FIXED - PAGE] {
-            // SAFETY 3: the page lies in the mapping, and nobody has a reference into it.
+            // SAFETY: (3) the page lies in the mapping, and nobody has a reference into it.
             let done = unsafe { libc::mprotect(native.base.add(guard).cast(), PAGE, libc::PROT_NONE) };
             if done != 0 {
                 return Err(format!("cannot protect memory: {}", std::io::Error::last_os_error()));
@@ -93,12 +93,12 @@ impl Native {
         if text.len() > PAGE {
             return Err(format!("the code is longer than {PAGE} bytes"));
         }
-        // SAFETY 4: the first page of the mapping is writable memory of ours, and the text fits.
+        // SAFETY: (4) the first page of the mapping is writable memory of ours, and the text fits.
         unsafe { ptr::copy_nonoverlapping(text.as_ptr(), self.base, text.len()) };
         let mut outcomes = Vec::with_capacity(samples.len());
         for batch in samples.chunks(BATCH) {
             for (index, sample) in batch.iter().enumerate() {
-                // SAFETY 5: `slot` gives a slot of the mapping, and no child is running.
+                // SAFETY: (5) `slot` gives a slot of the mapping, and no child is running.
                 unsafe {
                     let slot = self.slot(index);
                     ptr::copy_nonoverlapping(sample, &raw mut (*slot).input, 1);
@@ -110,7 +110,7 @@ impl Native {
                 self.child(done, batch.len())?;
                 let first = done;
                 for index in first..batch.len() {
-                    // SAFETY 6: as 5; the child has ended.
+                    // SAFETY: (6) as (5); the child has ended.
                     let (how, output) = unsafe { ((*self.slot(index)).how, &(*self.slot(index)).output) };
                     match how {
                         0 => break,
@@ -135,26 +135,26 @@ impl Native {
 
     fn slot(&self, index: usize) -> *mut Slot {
         assert!(index < BATCH);
-        // SAFETY 7: the mapping has room for that many slots behind its fixed part, which is a multiple of their
+        // SAFETY: (7) the mapping has room for that many slots behind its fixed part, which is a multiple of their
         // alignment.
         unsafe { self.base.add(FIXED).cast::<Slot>().add(index) }
     }
 
     /// Runs the samples `from..to` in a child and waits for its end.
     fn child(&self, from: usize, to: usize) -> Result<(), String> {
-        // SAFETY 8: the child only touches the mapping and its own stack, calls nothing that locks or allocates, and
+        // SAFETY: (8) the child only touches the mapping and its own stack, calls nothing that locks or allocates, and
         // leaves by `_exit`: sound whatever other threads the parent has.
         let child = unsafe { libc::fork() };
         match child {
             -1 => Err(format!("cannot fork: {}", std::io::Error::last_os_error())),
             0 => {
                 self.run_samples(from, to);
-                // SAFETY 9: ends the child at once.
+                // SAFETY: (9) ends the child at once.
                 unsafe { libc::_exit(0) }
             }
             _ => {
                 let mut status = 0;
-                // SAFETY 10: waits for our own child.
+                // SAFETY: (10) waits for our own child.
                 while unsafe { libc::waitpid(child, &raw mut status, 0) } == -1 {
                     let error = std::io::Error::last_os_error();
                     if error.kind() != std::io::ErrorKind::Interrupted {
@@ -168,7 +168,7 @@ impl Native {
 
     /// What the child does.
     fn run_samples(&self, from: usize, to: usize) {
-        // SAFETY 11: the child's own mapping, signals and timer; it has one thread. The code page is only read and
+        // SAFETY: (11) the child's own mapping, signals and timer; it has one thread. The code page is only read and
         // executed from here on. `enter` keeps the C ABI whatever the code does, except to memory that the code has
         // the address of: the working memory, with pages around it that fault, and what random addresses hit, which
         // is a copy that ends with the child.
@@ -196,7 +196,7 @@ impl Native {
 
 impl Drop for Native {
     fn drop(&mut self) {
-        // SAFETY 12: our own mapping, which nobody uses any more.
+        // SAFETY: (12) our own mapping, which nobody uses any more.
         unsafe { libc::munmap(self.base.cast(), self.len) };
     }
 }
@@ -208,7 +208,7 @@ impl Drop for Native {
 /// Only in the child, which does nothing after it but run samples.
 unsafe fn catch_signals() -> bool {
     const STACK: usize = 1 << 16;
-    // SAFETY 13: plain system calls with valid arguments; `fault` is a handler that never returns.
+    // SAFETY: (13) plain system calls with valid arguments; `fault` is a handler that never returns.
     unsafe {
         let stack = libc::mmap(
             ptr::null_mut(),
@@ -241,11 +241,11 @@ unsafe fn patience() {
     let once = libc::timeval { tv_sec: 0, tv_usec: PATIENCE_MICROSECONDS };
     let never = libc::timeval { tv_sec: 0, tv_usec: 0 };
     let timer = libc::itimerval { it_interval: never, it_value: once };
-    // SAFETY 14: a plain system call.
+    // SAFETY: (14) a plain system call.
     unsafe { libc::setitimer(libc::ITIMER_PROF, &raw const timer, ptr::null_mut()) };
 }
 
-// SAFETY 15: defined right below with these signatures.
+// SAFETY: (15) defined right below with these signatures.
 unsafe extern "sysv64" {
     #[link_name = "pvc_run_enter"]
     fn enter(input: *const State, output: *mut State, code: *const u8, mask: u64) -> u64;
