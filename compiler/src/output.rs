@@ -85,7 +85,8 @@ pub fn write_all(files: &[OutputFile]) -> Result<Vec<Outcome>, WriteError> {
 /// Whether the file on disk has this content.
 #[must_use]
 pub fn is_current(file: &OutputFile) -> bool {
-    std::fs::read(&file.path).is_ok_and(|old| old == file.text.as_bytes())
+    let same_length = std::fs::metadata(&file.path).is_ok_and(|facts| facts.len() == file.text.len() as u64);
+    same_length && std::fs::read(&file.path).is_ok_and(|old| old == file.text.as_bytes())
 }
 
 /// Writes the content beside the target; the temporary file removes itself unless it is renamed.

@@ -218,8 +218,10 @@ impl Loader for DiskLoader {
     fn load(&self, path: &str) -> std::io::Result<Vec<u8>> {
         use std::io::Read;
         // One byte more than the limit is read, so that the caller sees that the file is too long.
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+        let file = std::fs::File::open(path)?;
+        let expected = file.metadata().map_or(0, |facts| facts.len().min(MAX_FILE));
+        let mut bytes = Vec::with_capacity(expected as usize + 1);
+        file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 }

@@ -208,17 +208,16 @@ fn targets(args: &CompileArgs, checked: &Checked) -> Vec<PathBuf> {
 
 /// All files to be written.
 fn files(args: &CompileArgs, checked: &Checked, sources: &SourceMap) -> Result<Vec<OutputFile>, String> {
-    let mut files = Vec::new();
-    for (kind, path) in wanted(args, checked) {
-        if !kind.applies(checked) {
-            return Err(format!(
-                "the {} output knows x86_64 only, and the patch set {} has no such rows",
-                kind.name(),
-                checked.unit().set.name
-            ));
-        }
-        files.push(OutputFile { path, text: kind.render(checked, sources) });
+    let wanted = wanted(args, checked);
+    if let Some((kind, _)) = wanted.iter().find(|(kind, _)| !kind.applies(checked)) {
+        return Err(format!(
+            "the {} output knows x86_64 only, and the patch set {} has no such rows",
+            kind.name(),
+            checked.unit().set.name
+        ));
     }
+    let rendered = wanted.into_iter().map(|(kind, path)| OutputFile { path, text: kind.render(checked, sources) });
+    let mut files: Vec<OutputFile> = rendered.collect();
     let depfiles =
         args.depfile.iter().cloned().chain(args.emit.iter().filter(|emit| emit.what == What::Depfile).map(|emit| {
             emit.to.clone().unwrap_or_else(|| args.out_dir.join(format!("{}.d", checked.unit().set.name)))

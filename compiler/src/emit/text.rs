@@ -18,6 +18,14 @@ macro_rules! line {
 }
 pub(super) use line;
 
+/// Appends to a string: format string and arguments as for `format!`.
+macro_rules! put {
+    ($text:expr, $($format:tt)+) => {
+        ::std::fmt::Write::write_fmt(&mut $text, format_args!($($format)+)).expect("writing to a String does not fail")
+    };
+}
+pub(super) use put;
+
 impl Text {
     /// An empty text whose lines begin with `depth` times `indent`.
     pub(super) fn new(indent: &'static str, depth: usize) -> Self {

@@ -5,6 +5,7 @@ use super::sites::Context;
 use crate::arch::Arch;
 use crate::check::CheckedRow;
 use crate::emit::branch;
+use crate::emit::text::put;
 use crate::model::{Branch, Unit};
 
 /// What a header holds of the static branches of one arch: for C, and for the assembler.
@@ -56,11 +57,11 @@ fn function(context: &Context<'_>, id: usize, branch: &Branch) -> String {
     asm.push("PV_BRANCH_NOPS".to_owned());
     asm.extend(std::iter::once(".Lpvend%=:".to_owned()).chain(after).map(|line| string(&line)));
     let mut text = docs(branch);
-    text.push_str(&format!("PV_WRAPPER bool pv_{set}_branch_{ident}(void)\n{{\n\t__asm__ goto("));
+    put!(text, "PV_WRAPPER bool pv_{set}_branch_{ident}(void)\n{{\n\t__asm__ goto(");
     text.push_str(&asm.join("\n\t             "));
     text.push_str("\n\t             : : : : pv_other);\n");
     let (usual, other) = (branch.initial, !branch.initial);
-    text.push_str(&format!("\treturn {usual};\npv_other: PV_UNLIKELY;\n\treturn {other};\n}}\n\n"));
+    put!(text, "\treturn {usual};\npv_other: PV_UNLIKELY;\n\treturn {other};\n}}\n\n");
     text
 }
 

@@ -4,6 +4,7 @@ use super::names;
 use super::sites::{Context, word};
 use crate::arch::{Arch, SiteOperand, register_name};
 use crate::check::CheckedRow;
+use crate::emit::text::put;
 use crate::model::{Abi, Clobber, Contract, Op, Set, Site, Type};
 use iced_x86::Register;
 
@@ -139,14 +140,15 @@ pub(super) fn wrapper(set: &Set, op: &Op<CheckedRow>, contract: &Contract<Checke
         parameters(op)
     );
     for line in variables {
-        text.push_str(&format!("\t{line}\n"));
+        put!(text, "\t{line}\n");
     }
-    text.push_str(&format!(
+    put!(
+        text,
         "\t__asm__ volatile({site_macro}\n\t\t: {}\n\t\t: {}\n\t\t: {}{vector});\n",
         outputs.join(", "),
         inputs.join(", "),
         clobbers.join(", ")
-    ));
+    );
     text.push_str(&returns(set, op, contract));
     text.push_str("}\n");
     text.replace("\t\t: \n", "\t\t:\n")
@@ -210,7 +212,7 @@ fn returns(set: &Set, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> S
         several => {
             let mut text = format!("\tstruct {} pv_results;\n", result_struct(set, op));
             for (index, result) in several.iter().enumerate() {
-                text.push_str(&format!("\tpv_results.{} = {};\n", names::variable(result), value(index)));
+                put!(text, "\tpv_results.{} = {};\n", names::variable(result), value(index));
             }
             text + "\treturn pv_results;\n"
         }

@@ -7,6 +7,7 @@ use super::sites::{self, Context, Flavour};
 use crate::arch::Arch;
 use crate::check::{Checked, CheckedRow};
 use crate::emit::contract;
+use crate::emit::text::put;
 use crate::model::{Abi, Contract, Op, Unit};
 use crate::source::SourceMap;
 use askama::Template;
@@ -106,7 +107,7 @@ fn feature_macro(upper: &str, bit: usize, feature: &crate::model::Feature) -> St
 fn result_struct(unit: &Unit<CheckedRow>, op: &Op<CheckedRow>) -> String {
     let mut text = format!("struct {} {{\n", calls::result_struct(&unit.set, op));
     for result in op.results() {
-        text.push_str(&format!("\t{};\n", names::declare(result)));
+        put!(text, "\t{};\n", names::declare(result));
     }
     text + "};"
 }
@@ -161,11 +162,11 @@ fn op_part(unit: &Unit<CheckedRow>, id: usize, op: &Op<CheckedRow>, arch: Arch, 
         None => format!("extern void pv_{name}_default_{ident}(void) PV_HIDDEN;\n"),
     });
     if contract.sites.iter().any(|site| site.kind.operand == crate::arch::SiteOperand::Trampoline) {
-        code.push_str(&format!("extern void pv_{name}_call_{ident}(void) PV_HIDDEN;\n"));
+        put!(code, "extern void pv_{name}_call_{ident}(void) PV_HIDDEN;\n");
     }
     for site in &contract.sites {
         let what = sites::describe(op, contract, site);
-        code.push_str(&format!("#define {} /* {} */", site_macro(context, op, site), names::comment(&what)));
+        put!(code, "#define {} /* {} */", site_macro(context, op, site), names::comment(&what));
         code.push_str(&sites::text(context, id, op, contract, site, Flavour::C));
         code.push('\n');
     }
@@ -175,13 +176,14 @@ fn op_part(unit: &Unit<CheckedRow>, id: usize, op: &Op<CheckedRow>, arch: Arch, 
     if callable {
         let upper = name.to_uppercase();
         if plain {
-            code.push_str(&format!("#define PV_{upper}_BACKEND_{ident}(pv_fn) struct pv_{name}_ops\n"));
-            code.push_str(&format!("#define PV_{upper}_THUNK_{ident}(pv_fn) (pv_fn)\n"));
+            put!(code, "#define PV_{upper}_BACKEND_{ident}(pv_fn) struct pv_{name}_ops\n");
+            put!(code, "#define PV_{upper}_THUNK_{ident}(pv_fn) (pv_fn)\n");
         } else {
             code.push_str(&continued(&calls::backend_macro(context, set, op, contract)));
-            code.push_str(&format!(
+            put!(
+                code,
                 "#define PV_{upper}_THUNK_{ident}(pv_fn) \\\n\t((const struct pv_{name}_{ident}_slot *)(unsigned long)pv_{name}_{ident}_thunk_##pv_fn)\n"
-            ));
+            );
         }
     }
     code.push('\n');
@@ -193,7 +195,7 @@ fn docs(op: &Op<CheckedRow>) -> String {
     for (index, line) in op.docs.iter().enumerate() {
         let line = names::comment(line.trim_end());
         let mark = if index == 0 { ": " } else { "\n * " };
-        text.push_str(&format!("{mark}{}", line.trim_start()));
+        put!(text, "{mark}{}", line.trim_start());
     }
     text + " */\n"
 }
@@ -206,7 +208,7 @@ fn site_macro(context: &Context<'_>, op: &Op<CheckedRow>, site: &crate::model::S
 fn assembler_macros(context: &Context<'_>, id: usize, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> String {
     let mut text = String::new();
     for site in &contract.sites {
-        text.push_str(&format!(".macro {}\n", site_macro(context, op, site)));
+        put!(text, ".macro {}\n", site_macro(context, op, site));
         text.push_str(&sites::text(context, id, op, contract, site, Flavour::Assembler));
         text.push_str(".endm\n");
     }

@@ -6,6 +6,7 @@ use crate::arch::{Arch, SiteOperand};
 use crate::emit::layout::{
     Layout, OP_IDENTITY, OP_LIVE, OP_NOCALL, OP_NORETURN, OP_PARTIAL, OP_RESULT, OpEntry, RowEntry, Stub,
 };
+use crate::emit::text::put;
 use crate::model::{Feature, FeatureSource};
 use crate::source::SourceMap;
 use pvc_asm::FixupKind;
@@ -70,9 +71,9 @@ impl Tables {
         let ident = names::ident(entry.op);
         let mut functions = String::new();
         if let Some(contract) = entry.contract {
-            functions.push_str(&format!(" .default_fn = PV_ADDRESS(pv_{set}_default_{ident}),"));
+            put!(functions, " .default_fn = PV_ADDRESS(pv_{set}_default_{ident}),");
             if contract.sites.iter().any(|site| site.kind.operand == SiteOperand::Trampoline) {
-                functions.push_str(&format!(" .trampoline = PV_ADDRESS(pv_{set}_call_{ident}),"));
+                put!(functions, " .trampoline = PV_ADDRESS(pv_{set}_call_{ident}),");
             }
         }
         self.ops.push(format!(
