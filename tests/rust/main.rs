@@ -61,8 +61,11 @@ fn execute(program: &str, config: &Config, args: &[&str]) -> Result<(), Failed> 
 
 /// All shipped sets and the tests' own, as libraries.
 fn clippy(set: &str, edition: &str) -> Result<(), Failed> {
-    let source =
-        if set == "shapes" { root().join("tests/rust/shapes.pv") } else { root().join(format!("patchsets/{set}.pv")) };
+    let source = match set {
+        "shapes" => root().join("tests/rust/shapes.pv"),
+        "switches" => root().join("tests/c/sets/switches.pv"),
+        _ => root().join(format!("patchsets/{set}.pv")),
+    };
     let directory = scratch(&format!("clippy-{set}-{edition}"));
     std::fs::create_dir_all(&directory)?;
     std::fs::write(directory.join("set.rs"), generate(&source)?)?;
@@ -88,6 +91,30 @@ fn clippy(set: &str, edition: &str) -> Result<(), Failed> {
         .arg(&library)
         .arg("--out-dir")
         .arg(directory.join("doc")))?;
+    Ok(())
+}
+
+/// The usual side of a static branch runs straight to its `ret` over one NOP.
+fn out_of_line() -> Result<(), Failed> {
+    let executable = compile("switches", &config("O2", &["-Copt-level=2"], &[], "2024"), &shapes()?)?;
+    let shown = run(Command::new("objdump").args(["-d", "--no-show-raw-insn"]).arg(&executable))?;
+    for function in ["hot_path", "offload_path"] {
+        let head = format!(" <{function}>:");
+        let code: Vec<&str> = shown
+            .lines()
+            .skip_while(|line| !line.ends_with(&head))
+            .skip(1)
+            .take_while(|line| !line.is_empty())
+            .filter_map(|line| Some(line.split_once('\t')?.1.trim()))
+            .collect();
+        let usual: Vec<&&str> = code.iter().take_while(|line| !line.starts_with("ret")).collect();
+        let nops = usual.iter().filter(|line| line.starts_with("nop") || line.starts_with("xchg")).count();
+        let others = usual.iter().filter(|line| line.starts_with(['j']) || line.starts_with("call")).count();
+        // The alignment of a live site may take one more.
+        if usual.len() == code.len() || others > 0 || !(1..=2).contains(&nops) {
+            return Err(format!("{function} is {code:#?}").into());
+        }
+    }
     Ok(())
 }
 
@@ -188,7 +215,7 @@ fn trials() -> Vec<Trial> {
         .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
         .collect();
     sets.sort();
-    sets.push("shapes".to_owned());
+    sets.extend(["shapes", "switches"].map(str::to_owned));
     for set in sets {
         for edition in if set == "shapes" { &["2018", "2021", "2024"][..] } else { &["2024"] } {
             let set = set.clone();
@@ -197,6 +224,8 @@ fn trials() -> Vec<Trial> {
     }
     for config in CODEGEN.iter().chain(LINKERS) {
         add(format!("shapes/{}", config.name), Box::new(|| execute("shapes", config, &[])));
+        let far: &[&str] = if config.name.starts_with("O3") { &["far"] } else { &[] };
+        add(format!("switches/{}", config.name), Box::new(move || execute("switches", config, far)));
     }
     for config in LINKERS {
         add(format!("zero/{}", config.name), Box::new(|| execute("zero", config, &[])));
@@ -213,6 +242,7 @@ fn trials() -> Vec<Trial> {
             add(format!("failures/{failure}/{}", config.name), Box::new(|| execute("failures", config, &[failure])));
         }
     }
+    add("switches/out_of_line".to_owned(), Box::new(out_of_line));
     add("example".to_owned(), Box::new(example));
     add("one_page/O0".to_owned(), Box::new(one_page));
     add("no_panic".to_owned(), Box::new(no_panic));

@@ -36,13 +36,15 @@ pub(crate) fn generate(source: &Path) -> Result<String, String> {
     }
 }
 
-/// A directory with `shapes.rs` in it, made from `shapes.pv`.
+/// A directory with `shapes.rs` and `switches.rs` in it, made from the tests' own sets.
 pub(crate) fn shapes() -> Result<PathBuf, String> {
     static DIRECTORY: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
         let directory = scratch("generated");
         std::fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
         let text = generate(&here("shapes.pv"))?;
         std::fs::write(directory.join("shapes.rs"), text).map_err(|error| error.to_string())?;
+        let text = generate(&root().join("tests/c/sets/switches.pv"))?;
+        std::fs::write(directory.join("switches.rs"), text).map_err(|error| error.to_string())?;
         Ok(directory)
     });
     DIRECTORY.clone()

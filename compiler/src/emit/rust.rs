@@ -1,6 +1,7 @@
 //! The Rust output: one module for `include!`, with wrappers, ops structure, backends and tables. x86_64 only.
 
 mod backend;
+mod branches;
 mod names;
 mod safety;
 mod site;
@@ -46,6 +47,10 @@ struct File<'a> {
     docs: String,
     contract: &'a str,
     site_macro: String,
+    branch_macro: String,
+    branches: String,
+    branch_statics: String,
+    has_branches: bool,
     features: String,
     wrappers: String,
     op_fields: String,
@@ -78,6 +83,10 @@ pub fn module(checked: &Checked, sources: &SourceMap) -> String {
         docs: block(0, |text| docs(text, &set.docs, format_args!("Patch set `{}`.", set.name))),
         contract: &contract,
         site_macro: block(1, |text| site::site_macro(&cx, text)),
+        branch_macro: block(1, |text| branches::site_macro(&cx, text)),
+        branches: block(2, |text| branches::handles(&cx, text)),
+        branch_statics: block(2, |text| branches::statics(&cx, text)),
+        has_branches: !cx.unit().branches.is_empty(),
         features: block(2, |text| features(&cx, text)),
         wrappers: block(1, |text| wrappers(&cx, text)),
         op_fields: block(2, |text| table::op_fields(&cx, text)),
@@ -121,11 +130,21 @@ fn features(cx: &Context<'_>, text: &mut Text) {
     }
 }
 
-/// The modules that the dots of op names make, with the ids of the ops in each.
+/// The modules that the dots of names make, with the ids of the ops and branches in each.
 #[derive(Default)]
 struct Module {
     ops: Vec<(usize, String)>,
+    branches: Vec<(usize, String)>,
     modules: BTreeMap<String, Module>,
+}
+
+impl Module {
+    /// The module of a dotted name, and the function that the name is in there.
+    fn of(&mut self, name: &str) -> (&mut Self, String) {
+        let (modules, function) = names::path(name);
+        let module = modules.into_iter().fold(self, |module, name| module.modules.entry(name).or_default());
+        (module, function)
+    }
 }
 
 /// The wrappers in their modules.
@@ -135,9 +154,12 @@ fn wrappers(cx: &Context<'_>, text: &mut Text) {
         if entry.contract.is_none_or(|contract| !wrapper::has_wrapper(entry.op, contract)) {
             continue;
         }
-        let (modules, function) = names::path(&entry.op.name);
-        let module = modules.into_iter().fold(&mut root, |module, name| module.modules.entry(name).or_default());
+        let (module, function) = root.of(&entry.op.name);
         module.ops.push((id, function));
+    }
+    for (id, branch) in cx.unit().branches.iter().enumerate().filter(|(_, branch)| branches::exists(branch)) {
+        let (module, function) = root.of(&branch.name);
+        module.branches.push((id, function));
     }
     module_content(cx, &root, "", 0, text);
 }
@@ -150,9 +172,12 @@ fn module_content(cx: &Context<'_>, module: &Module, path: &str, depth: usize, t
         wrapper::results_struct(entry.op, contract, function, text);
         wrapper::render(cx, *id, function, depth, text);
     }
+    for (id, function) in &module.branches {
+        branches::function(cx, *id, function, text);
+    }
     for (name, inner) in &module.modules {
         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        line!(text, "/// Operations `{}.*`.", path.replace("r#", ""));
+        line!(text, "/// Operations and branches `{}.*`.", path.replace("r#", ""));
         line!(text, "pub mod {name} {{");
         text.nested(1, |text| module_content(cx, inner, &path, depth + 1, text));
         text.line("}");

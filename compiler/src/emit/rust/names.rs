@@ -14,7 +14,7 @@ const KEYWORDS: &[&str] = &[
 const NEVER: &[&str] = &["self", "Self", "super", "crate", "_"];
 
 /// Names that every generated module has itself.
-const OWN: &[&str] = &["features", "backends", "sites", "table", "identity", "nop", "Ops", "OPS", "SET"];
+const OWN: &[&str] = &["features", "branches", "backends", "sites", "table", "identity", "nop", "Ops", "OPS", "SET"];
 
 /// `name` as an identifier.
 pub(super) fn ident(name: &str) -> String {

@@ -286,7 +286,7 @@ pub(super) fn root(cx: &Context<'_>) -> String {
     let _ = write!(
         text,
         "format: FORMAT, mode: 64, stub_len: {}, stub_call: {}, nkinds: {nkinds}, nops: {}, nrows: {}, nterms: {}, \
-         nfixups: {}, nfeatures: {}, nplans: {}, identity_row: {identity}, nbranches: 0,",
+         nfixups: {}, nfeatures: {}, nplans: {}, identity_row: {identity}, nbranches: {},",
         layout.stub.bytes.len(),
         layout.stub.call,
         layout.ops.len(),
@@ -295,6 +295,7 @@ pub(super) fn root(cx: &Context<'_>) -> String {
         layout.fixups.len(),
         cx.unit().features.len(),
         layout.plans.len(),
+        cx.unit().branches.len(),
     );
     text
 }

@@ -1,0 +1,119 @@
+//! Static branches: the macro of their sites, the functions that a program asks, their handles and tables.
+//!
+//! Labels and the count that makes them unique work as for the sites of ops (`site`).
+
+use super::{Context, docs, names};
+use crate::arch::Arch;
+use crate::emit::branch;
+use crate::emit::text::{Text, line};
+use crate::model::Branch;
+
+/// Whether the branch can be asked in Rust.
+pub(super) fn exists(branch: &Branch) -> bool {
+    branch.arches.contains(&Arch::X86_64)
+}
+
+/// The macro of the functions: `(branch, flags, alignment)` to asm text with the operand `pv_other`.
+pub(super) fn site_macro(cx: &Context<'_>, text: &mut Text) {
+    if !cx.unit().branches.iter().any(exists) {
+        return;
+    }
+    let (name, contract) = (&cx.unit().set.name, cx.contract);
+    text.line("// A site of a static branch: NOPs as long as the jump that may take their place.");
+    line!(text, "macro_rules! pv_{name}_branch {{");
+    text.line("    ($branch:literal, $flags:literal, $align:literal) => {");
+    text.line("        ::core::concat!(");
+    text.nested(3, |text| {
+        text.line(r#"".altmacro\n","#);
+        line!(text, r#"".ifndef .Lpv_{name}_branches\n","#);
+        line!(text, r#"".set .Lpv_{name}_branches, 0\n","#);
+        line!(text, r#"".macro pv_{name}_branch pv_n, pv_branch, pv_flags, pv_target\n","#);
+        line!(text, r#"".Lpv_{name}_from\\pv_n:\n","#);
+        // Each expression is 1 if the target is out of reach of a short jump, else 0: a comparison that holds is -1.
+        let distance = format!(r"\\pv_target - .Lpv_{name}_to\\pv_n");
+        let far = format!("-(({distance} < -128) | ({distance} > 127))");
+        for byte in ["0x0f", "0x1f", "0x44", "0x00", "0x00"] {
+            line!(text, r#"".skip {far}, {byte}\n","#);
+        }
+        for byte in ["0x66", "0x90"] {
+            line!(text, r#"".skip 1 - ({far}), {byte}\n","#);
+        }
+        line!(text, r#"".Lpv_{name}_to\\pv_n:\n","#);
+        line!(text, r#"".pushsection pv_branches_{name},\"ao\",@progbits,.Lpv_{name}_from\\pv_n\n","#);
+        text.line(r#"".p2align 2\n","#);
+        line!(text, r#"".Lpv_{name}_branch\\pv_n:\n","#);
+        line!(text, r#"".long .Lpv_{name}_from\\pv_n - .Lpv_{name}_branch\\pv_n\n","#);
+        line!(text, r#"".long \\pv_target - .Lpv_{name}_branch\\pv_n - 4\n","#);
+        text.line(r#"".short \\pv_branch\n","#);
+        line!(text, r#"".byte .Lpv_{name}_to\\pv_n - .Lpv_{name}_from\\pv_n, \\pv_flags\n","#);
+        text.line(r#"".popsection\n","#);
+        text.line(r#"".endm\n","#);
+        line!(text, r#"".pushsection .rodata.pv_{name}_contract,\"aR\",@progbits\n","#);
+        text.line(r#"".p2align 2\n","#);
+        line!(text, r#"".long {contract} - .\n","#);
+        text.line(r#"".popsection\n","#);
+        text.line(r#"".endif\n","#);
+        line!(text, r#"".set .Lpv_{name}_branches, .Lpv_{name}_branches + 1\n","#);
+        text.line("$align,");
+        line!(text, r#""pv_{name}_branch %.Lpv_{name}_branches, ", $branch, ", ", $flags, ", {{pv_other}}\n","#);
+        text.line(r#"".noaltmacro\n","#);
+    });
+    text.lines(["        )", "    };", "}"]);
+}
+
+/// The function of branch `id`.
+pub(super) fn function(cx: &Context<'_>, id: usize, function: &str, text: &mut Text) {
+    let branch = &cx.unit().branches[id];
+    let (usual, other) = (branch.initial, !branch.initial);
+    docs(text, &branch.docs, format_args!("Static branch `{}`.", branch.name));
+    text.line("///");
+    line!(text, "/// Static branch, {usual} at first; `branches::{}` switches it.", names::constant(&branch.name));
+    text.line("#[inline(always)]");
+    text.line("#[must_use]");
+    line!(text, "pub fn {function}() -> bool {{");
+    text.line(
+        "    // SAFETY: the site holds NOPs or a jump to the label: neither touches a register, a flag or memory.",
+    );
+    text.line("    unsafe {");
+    text.line("        ::core::arch::asm!(");
+    let alignment = branch::alignment(branch).map_or_else(String::new, |line| line + "\\n");
+    let name = &cx.unit().set.name;
+    line!(text, "            pv_{name}_branch!(\"{id}\", \"{}\", \"{alignment}\"),", branch::flags(branch));
+    line!(text, "            pv_other = label {{ return {other} }},");
+    text.line("            options(att_syntax, nomem, nostack, preserves_flags),");
+    text.lines(["        );", "    }"]);
+    line!(text, "    {usual}");
+    text.line("}");
+}
+
+/// The handles by which a program switches its branches.
+pub(super) fn handles(cx: &Context<'_>, text: &mut Text) {
+    for (id, branch) in cx.unit().branches.iter().enumerate().filter(|(_, branch)| exists(branch)) {
+        docs(text, &branch.docs, format_args!("Static branch `{}`.", branch.name));
+        let name = names::constant(&branch.name);
+        line!(text, "pub const {name}: ::pvc_runtime::Branch = ::pvc_runtime::Branch::new(&super::SET, {id});");
+    }
+}
+
+/// The tables.
+pub(super) fn statics(cx: &Context<'_>, text: &mut Text) {
+    let branches = &cx.unit().branches;
+    if branches.is_empty() {
+        return;
+    }
+    line!(text, "static BRANCHES: [Branch; {}] = [", branches.len());
+    for branch in branches {
+        let (initial, flags) = (u8::from(branch.initial), u8::from(branch.live));
+        line!(
+            text,
+            "    Branch {{ name: name(b\"{}\\0\"), initial: {initial}, flags: {flags}, reserved: 0 }},",
+            branch.name
+        );
+    }
+    text.line("];");
+    line!(text, "static BRANCH_STATES: [BranchState; {}] = [", branches.len());
+    for branch in branches {
+        line!(text, "    BranchState::new({}), // {}", u8::from(branch.initial), branch.name);
+    }
+    text.line("];");
+}
