@@ -19,6 +19,7 @@ pub mod output;
 pub mod resolve;
 #[cfg(all(feature = "run", target_arch = "x86_64", target_os = "linux"))]
 pub mod run;
+pub mod show;
 pub mod source;
 mod suggest;
 pub mod syntax;

@@ -14,8 +14,9 @@
 
 use crate::arch::Arch;
 use crate::source::{FileId, Span};
-use iced_x86::{Instruction, Register};
+use iced_x86::{Instruction, Register, RflagsBits};
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// A patch set after names and contracts were resolved.
 pub type Resolved = Unit<ResolvedRow>;
@@ -287,6 +288,39 @@ pub enum Clobber {
     Barrier,
     /// All that the ABI lets a call destroy.
     CallerSaved,
+}
+
+/// As a `clobbers` clause names it.
+impl fmt::Display for Clobber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match *self {
+            Self::Register(register) | Self::Other(register) => crate::arch::register_name(register),
+            Self::Flags => "flags",
+            Self::SystemFlag(RflagsBits::IF) => "if",
+            Self::SystemFlag(RflagsBits::DF) => "df",
+            Self::SystemFlag(RflagsBits::AC) => "ac",
+            Self::SystemFlag(RflagsBits::UIF) => "uif",
+            Self::SystemFlag(bit) => return write!(f, "flag {bit:#x}"),
+            Self::Memory => "memory",
+            Self::Barrier => "barrier",
+            Self::CallerSaved => "caller_saved",
+        })
+    }
+}
+
+/// As a signature names it.
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Word => "word",
+            Self::U8 => "u8",
+            Self::U16 => "u16",
+            Self::U32 => "u32",
+            Self::U64 => "u64",
+            Self::Ptr => "ptr",
+            Self::Bool => "bool",
+        })
+    }
 }
 
 impl Clobbers {

@@ -5,6 +5,7 @@ mod compile;
 mod fmt;
 mod report;
 mod test;
+mod show;
 
 use std::fs;
 use std::path::{Path, PathBuf};

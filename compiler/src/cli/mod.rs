@@ -7,6 +7,7 @@ mod fix;
 mod fmt;
 mod report;
 mod test;
+mod show;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use pvc::diagnostics::{Color, Diagnostics, render};
@@ -43,6 +44,8 @@ enum Command {
     Fmt(fmt::FmtArgs),
     /// Run the rows of a patch set on this CPU, from random states, and hold them against their contract
     Test(test::TestArgs),
+    /// Show the table of a patch set: each op on each arch with its bytes, room and clobbers
+    Show(show::ShowArgs),
     /// Assemble text, as GNU as would, and print the bytes
     Asm(asm::AsmArgs),
     /// Disassemble bytes to text that assembles to them again
@@ -81,6 +84,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Explain(args) => explain::explain(&args),
         Command::Fmt(args) => fmt::fmt(&args, color),
         Command::Test(args) => test::test(&args, color),
+        Command::Show(args) => show::show(&args, color),
         Command::Asm(args) => asm::asm(&args, color),
         Command::Dis(args) => asm::dis(&args),
     };

@@ -3,7 +3,7 @@
 //! The contract: fields are added, never renamed or removed, while `format_version` stays the same.
 
 use crate::check::{Checked, CheckedRow, Effects, flag_list};
-use crate::model::{Branch, Clobber, Contract, FeatureSource, Op, Operand, Type};
+use crate::model::{Branch, Contract, FeatureSource, Op, Operand, Type};
 use crate::source::SourceMap;
 use serde::Serialize;
 
@@ -190,7 +190,7 @@ fn op_json<'a>(id: usize, op: &'a Op<CheckedRow>, sources: &'a SourceMap) -> OpJ
                 arch: contract.arch.name(),
                 params: contract.params.iter().map(operand).collect(),
                 results: contract.results.iter().map(operand).collect(),
-                clobbers: contract.clobbers.items.iter().map(|item| clobber(item.what)).collect(),
+                clobbers: contract.clobbers.items.iter().map(|item| item.what.to_string()).collect(),
             })
             .collect(),
         rows: op
@@ -281,20 +281,5 @@ fn type_name(ty: Type) -> &'static str {
         Type::U64 => "u64",
         Type::Ptr => "ptr",
         Type::Bool => "bool",
-    }
-}
-
-fn clobber(what: Clobber) -> String {
-    use iced_x86::RflagsBits;
-    match what {
-        Clobber::Register(register) | Clobber::Other(register) => crate::arch::register_name(register).into(),
-        Clobber::Flags => "flags".into(),
-        Clobber::SystemFlag(RflagsBits::IF) => "if".into(),
-        Clobber::SystemFlag(RflagsBits::DF) => "df".into(),
-        Clobber::SystemFlag(RflagsBits::AC) => "ac".into(),
-        Clobber::SystemFlag(bit) => format!("flag {bit:#x}"),
-        Clobber::Memory => "memory".into(),
-        Clobber::Barrier => "barrier".into(),
-        Clobber::CallerSaved => "caller_saved".into(),
     }
 }
