@@ -84,7 +84,11 @@ impl Printer<'_> {
         let rule = if preamble { Rule::preamble } else { Rule::item };
         let Ok(pairs) = PvParser::parse(rule, text) else { return };
         let parts: Vec<Pair<'_, Rule>> = pairs.flat_map(Pair::into_inner).collect();
-        let large = |part: &Pair<'_, Rule>| !matches!(part.as_rule(), Rule::feature | Rule::include);
+        let large = |part: &Pair<'_, Rule>| match part.as_rule() {
+            Rule::feature | Rule::include => false,
+            Rule::branch => opens(part),
+            _ => true,
+        };
         let comment = |part: &Pair<'_, Rule>| matches!(part.as_rule(), Rule::comment | Rule::doc | Rule::inner_doc);
         let item = parts.iter().find(|part| !comment(part) && part.as_rule() != Rule::EOI);
         self.spaced |= item.is_some_and(large);
@@ -95,7 +99,8 @@ impl Printer<'_> {
                 _ if is_comment => self.comment(&part, 0),
                 Rule::patchset => self.patchset(part),
                 Rule::op => self.op(part),
-                Rule::feature | Rule::include => {
+                Rule::branch if opens(&part) => self.branch(part),
+                Rule::feature | Rule::include | Rule::branch => {
                     let (start, end) = self.place(&part);
                     let mut tokens = Vec::new();
                     leaves(part, &mut tokens);
@@ -208,13 +213,49 @@ impl Printer<'_> {
         self.close(end);
     }
 
+    /// A branch with a block.
+    fn branch(&mut self, pair: Pair<'_, Rule>) {
+        let (start, end) = self.place(&pair);
+        let parts: Vec<Pair<'_, Rule>> = pair.into_inner().collect();
+        let open = parts.iter().find(|part| part.as_rule() == Rule::open).map_or(end, |open| self.place(open).1);
+        let mut head = Vec::new();
+        let mut hoisted = Vec::new();
+        for part in parts {
+            let (_, to) = self.place(&part);
+            match part.as_rule() {
+                Rule::comment if to < open => hoisted.push(part.as_str().trim_end().to_owned()),
+                _ if to < open => leaves(part, &mut head),
+                Rule::open => {
+                    self.push(start, open, 0, Content::Text(joined(&head) + " {"));
+                    self.block += 1;
+                    for comment in hoisted.drain(..) {
+                        self.tight(open, INDENT, Content::Text(comment));
+                    }
+                }
+                Rule::comment => self.block_comment(&part, open),
+                Rule::line_end => self.line_end(&part),
+                Rule::close => {}
+                _ => self.clause(part, open),
+            }
+        }
+        self.close(end);
+    }
+
+    /// A clause whose tokens are aligned with nothing.
+    fn clause(&mut self, pair: Pair<'_, Rule>, open: usize) {
+        let (start, end) = self.place(&pair);
+        let mut tokens = Vec::new();
+        leaves(pair, &mut tokens);
+        self.in_block(start, end, open, Content::Text(joined(&tokens)));
+    }
+
     fn op(&mut self, pair: Pair<'_, Rule>) {
         let (start, end) = self.place(&pair);
         let parts: Vec<Pair<'_, Rule>> = pair.into_inner().collect();
         let open = parts.iter().find(|part| part.as_rule() == Rule::open).map_or(end, |open| self.place(open).1);
         let mut hoisted = Vec::new();
         for part in &parts {
-            let (from, to) = self.place(part);
+            let (_, to) = self.place(part);
             match part.as_rule() {
                 Rule::signature => hoisted = self.signature(part, start, open),
                 // Between the head and its brace.
@@ -230,11 +271,7 @@ impl Printer<'_> {
                 Rule::line_end => self.line_end(part),
                 Rule::row => self.row(part, open),
                 Rule::close | Rule::kw_op | Rule::blank => {}
-                _ => {
-                    let mut tokens = Vec::new();
-                    leaves(part.clone(), &mut tokens);
-                    self.in_block(from, to, open, Content::Text(joined(&tokens)));
-                }
+                _ => self.clause(part.clone(), open),
             }
         }
         self.close(end);
@@ -419,6 +456,11 @@ fn is_clause(rule: Rule) -> bool {
         rule,
         Rule::kw_patchset | Rule::blank | Rule::ident | Rule::open | Rule::close | Rule::comment | Rule::line_end
     )
+}
+
+/// Whether an item has a block.
+fn opens(item: &Pair<'_, Rule>) -> bool {
+    item.clone().into_inner().any(|part| part.as_rule() == Rule::open)
 }
 
 /// The keyword of a clause and the rest.

@@ -68,7 +68,8 @@ pub fn format(text: &str, options: &FormatOptions) -> Result<String, Diagnostics
         Span::new(FileId(0), 0..0),
         "this file cannot be laid out anew without changing what it means",
     );
-    diagnostics
-        .push(found.help("some name in it is a word that begins an item: `patchset`, `feature`, `include`, `op`"));
+    diagnostics.push(
+        found.help("some name in it is a word that begins an item: `patchset`, `feature`, `include`, `op`, `branch`"),
+    );
     Err(diagnostics)
 }

@@ -61,3 +61,14 @@ fn what_would_not_survive_is_refused() {
     let found = format("op a() {\n x86 { nop }\n", &FormatOptions::default()).unwrap_err();
     assert_eq!(found.list()[0].code, crate::diagnostics::Code::SYNTAX);
 }
+
+#[test]
+fn branches_are_lines_or_blocks() {
+    assert_eq!(
+        formatted(
+            "branch a.b=false // x\nbranch  c = true//y\n{ // z\n\n arch  x86_64,i386 // w\nlive }\nbranch d=true {}\nbranch e = false"
+        ),
+        "branch a.b = false    // x\n\nbranch c = true {\n    //y\n    // z\n\n    arch x86_64, i386    // w\n    live\n}\n\n\
+         branch d = true {\n}\n\nbranch e = false\n"
+    );
+}
