@@ -4,8 +4,8 @@ mod asm;
 mod compile;
 mod fmt;
 mod report;
-mod test;
 mod show;
+mod test;
 
 use std::fs;
 use std::path::{Path, PathBuf};

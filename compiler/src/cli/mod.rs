@@ -6,8 +6,8 @@ mod explain;
 mod fix;
 mod fmt;
 mod report;
-mod test;
 mod show;
+mod test;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use pvc::diagnostics::{Color, Diagnostics, render};
