@@ -1,6 +1,6 @@
 //! Compiling a patch set from a build script.
 
-use crate::diagnostics::{Color, render};
+use crate::diagnostics::{Color, Levels, render};
 use crate::emit::Kind;
 use crate::output::{OutputFile, WriteError, write_all};
 use crate::source::DiskLoader;
@@ -35,6 +35,7 @@ pub struct Builder {
     file: PathBuf,
     out_dir: Option<PathBuf>,
     kinds: Vec<Kind>,
+    levels: Levels,
 }
 
 /// What a [`Builder`] wrote.
@@ -66,6 +67,13 @@ impl Builder {
     #[must_use]
     pub fn out_dir(mut self, path: impl AsRef<Path>) -> Self {
         self.out_dir = Some(path.as_ref().to_path_buf());
+        self
+    }
+
+    /// Sets what becomes of warnings; without this they stay warnings.
+    #[must_use]
+    pub fn levels(mut self, levels: Levels) -> Self {
+        self.levels = levels;
         self
     }
 
@@ -108,7 +116,7 @@ impl Builder {
         if let Err(cause) = std::fs::metadata(&self.file) {
             return Err(BuildError::Read { path: self.file, cause });
         }
-        let compilation = crate::compile(&path, &DiskLoader);
+        let compilation = crate::compile_with(&path, &DiskLoader, &self.levels);
         let sources: Vec<PathBuf> = compilation.sources.files().map(|(_, file)| PathBuf::from(&file.path)).collect();
         if cargo {
             for source in sources.iter().skip(1) {

@@ -6,7 +6,7 @@
 //! that one code.
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use pvc::diagnostics::{CODES, CodeInfo, Color, Diagnostic, Severity, render};
+use pvc::diagnostics::{CODES, CodeInfo, Color, Diagnostic, Sarif, Severity, json, render, short};
 use pvc::source::MemoryLoader;
 use pvc::{Compilation, compile};
 use std::collections::BTreeSet;
@@ -31,6 +31,9 @@ fn main() -> std::process::ExitCode {
     for example in examples {
         trials.push(Trial::test(format!("language/{}", example.line), move || example.check()));
     }
+    let fixtures = sources(&root.join("ui/bad"));
+    trials.push(Trial::test("formats", move || formats(&fixtures)));
+    trials.push(Trial::test("language/warnings", move || warnings_are_listed(&text)));
     trials.push(Trial::test("explain/all", move || every_page_is_of_a_code(&root.join("../compiler/explain"))));
     for info in CODES {
         trials.push(Trial::test(format!("explain/{}", info.code), move || page(info)));
@@ -133,6 +136,40 @@ fn check_fix(compilation: &Compilation, found: &Diagnostic, root: &str, files: &
         return Err(format!("the fix {fix:?} does not mend {:?}:\n{shown}", found.message).into());
     }
     Ok(())
+}
+
+/// The findings of all bad files as JSON and as one SARIF log: nothing is lost in either, and the log has the types and
+/// the fields of the SARIF schema and no others.
+fn formats(fixtures: &[PathBuf]) -> Result<(), Failed> {
+    let mut log = Sarif::default();
+    let mut count = 0;
+    for path in fixtures {
+        let compilation = compile(&name(path), &loader(path));
+        let (diagnostics, sources) = (&compilation.diagnostics, &compilation.sources);
+        log.add(diagnostics, sources);
+        count += diagnostics.list().len();
+        let lines = json(diagnostics, sources);
+        let messages = lines.lines().map(serde_json::from_str).collect::<Result<Vec<serde_json::Value>, _>>()?;
+        assert_eq!(messages.len(), diagnostics.list().len(), "{}", path.display());
+        for (message, found) in messages.iter().zip(diagnostics.list()) {
+            assert_eq!(message["message"], found.message);
+            assert_eq!(message["spans"][0]["byte_start"], found.primary.span.start);
+        }
+        assert_eq!(short(diagnostics, sources).lines().count(), diagnostics.list().len(), "{}", path.display());
+    }
+    let text = log.finish();
+    let value: serde_json::Value = serde_json::from_str(&text)?;
+    let typed: serde_sarif::sarif::Sarif = serde_json::from_str(&text)?;
+    assert_eq!(serde_json::to_value(&typed)?, value, "a field that the schema does not have is lost on the way");
+    assert_eq!(typed.runs[0].results.as_ref().map(Vec::len), Some(count));
+    Ok(())
+}
+
+/// The reference names the codes that are warnings.
+fn warnings_are_listed(reference: &str) -> Result<(), Failed> {
+    let codes = CODES.iter().filter(|info| info.severity == Severity::Warning).map(|info| info.code.to_string());
+    let list = format!("The codes that are warnings: {}.", codes.collect::<Vec<_>>().join(", "));
+    if reference.contains(&list) { Ok(()) } else { Err(format!("no such line: {list}").into()) }
 }
 
 /// Each page in the folder is that of a code. (That each code has a page is seen when the compiler is built.)
