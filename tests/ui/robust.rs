@@ -1,10 +1,10 @@
 //! No text makes the front end panic, hang, or point outside of a file.
 
 use proptest::prelude::*;
-use pvc::diagnostics::{Code, Color, Diagnostics, render};
+use pvc::diagnostics::{Applicability, Code, Color, Diagnostics, Levels, render};
 use pvc::source::{Loader, MAX_FILE, MemoryLoader, SourceMap};
 use pvc::syntax::{MAX_ITEM, MAX_LINE};
-use pvc::{resolve, syntax};
+use pvc::{Mended, compile, mend, resolve, syntax};
 use std::time::Duration;
 
 /// A text that uses most of the language.
@@ -94,6 +94,28 @@ proptest! {
         let lines: Vec<&str> = WHOLE.split_inclusive('\n').collect();
         let text: String = picks.iter().map(|pick| lines[pick.index(lines.len())]).collect();
         front(text.as_bytes());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Machine fixes of a damaged text come to an end, and what they lead to is not mended again.
+    #[test]
+    fn mended_text(at in 0..WHOLE.len(), drop in 0_usize..40, insert in prop::sample::select(TOKENS)) {
+        let bytes = WHOLE.as_bytes();
+        let text = [&bytes[..at], insert.as_bytes(), &bytes[(at + drop).min(bytes.len())..]].concat();
+        let files = MemoryLoader::from_iter([("a.pv", text), ("everything.inc", INCLUDED.as_bytes().to_vec())]);
+        let unreadable = |mended: &Mended| {
+            mended.compilation.diagnostics.list().iter().filter(|found| found.code.0 < 200).count()
+        };
+        let plain = compile("a.pv", &files);
+        let mended = mend("a.pv", &files, &Levels::default(), Applicability::Maybe);
+        prop_assert!(unreadable(&mended) <= plain.diagnostics.list().iter().filter(|found| found.code.0 < 200).count());
+        let mut after = files.clone();
+        mended.files.iter().for_each(|(path, text)| after.insert(path.clone(), text.clone()));
+        let again = mend("a.pv", &after, &Levels::default(), Applicability::Maybe);
+        prop_assert!(again.files.is_empty(), "{:?}\n{:?}\n{:?}", mended.applied, again.applied, again.files);
     }
 }
 
