@@ -3,7 +3,8 @@
 use crate::check::{self, Checked};
 use crate::diagnostics::{Diagnostics, Levels};
 use crate::source::{Loader, SourceMap};
-use crate::{assemble, resolve, syntax};
+use crate::syntax::{self, Ast};
+use crate::{assemble, resolve};
 
 /// What came of a compilation.
 #[derive(Debug)]
@@ -44,13 +45,19 @@ pub fn compile_with(path: &str, loader: &dyn Loader, levels: &Levels) -> Compila
     let mut sources = SourceMap::default();
     let mut diagnostics = Diagnostics::default();
     let ast = syntax::parse(path, loader, &mut sources, &mut diagnostics);
-    let checked = resolve::resolve(&ast, &sources, &mut diagnostics).and_then(|resolved| {
-        let assembled = assemble::assemble(resolved, &sources, &mut diagnostics);
-        check::check(assembled, &sources, &mut diagnostics)
-    });
-    resolve::apply_allows(&ast, &sources, &mut diagnostics);
+    let checked = analyse(&ast, &sources, &mut diagnostics);
     diagnostics.apply(levels);
     diagnostics.sort();
     let checked = checked.filter(|_| !diagnostics.has_errors());
     Compilation { sources, diagnostics, checked }
+}
+
+/// The phases after parsing. There may be errors in either case.
+pub(crate) fn analyse(ast: &Ast, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Option<Checked> {
+    let checked = resolve::resolve(ast, sources, diagnostics).and_then(|resolved| {
+        let assembled = assemble::assemble(resolved, sources, diagnostics);
+        check::check(assembled, sources, diagnostics)
+    });
+    resolve::apply_allows(ast, sources, diagnostics);
+    checked
 }

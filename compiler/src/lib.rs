@@ -13,6 +13,10 @@ mod decode;
 pub mod diagnostics;
 pub mod emit;
 pub mod format;
+#[cfg(feature = "lsp")]
+pub mod incremental;
+#[cfg(feature = "lsp")]
+pub mod lsp;
 mod mend;
 pub mod model;
 pub mod output;

@@ -59,6 +59,11 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
+    fn new(path: String, text: String) -> Self {
+        let line_starts = std::iter::once(0).chain(memchr_newlines(&text).map(|at| at as u32 + 1)).collect();
+        Self { path, text, line_starts }
+    }
+
     /// The 1-based line of a byte offset.
     #[must_use]
     pub fn line(&self, offset: u32) -> u32 {
@@ -82,6 +87,12 @@ impl SourceFile {
         Some(start..end)
     }
 
+    /// How many lines it has; an empty one after the last newline counts.
+    #[must_use]
+    pub fn lines(&self) -> usize {
+        self.line_starts.len()
+    }
+
     /// The last part of the path: what generated files name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -98,9 +109,15 @@ pub struct SourceMap {
 impl SourceMap {
     /// Adds a file.
     pub fn add(&mut self, path: String, text: String) -> FileId {
-        let line_starts = std::iter::once(0).chain(memchr_newlines(&text).map(|at| at as u32 + 1)).collect();
-        self.files.push(SourceFile { path, text, line_starts });
+        self.files.push(SourceFile::new(path, text));
         FileId(self.files.len() as u32 - 1)
+    }
+
+    /// Puts another text in place of that of a file of the map.
+    #[cfg(feature = "lsp")]
+    pub(crate) fn replace(&mut self, id: FileId, text: String) {
+        let file = &mut self.files[id.0 as usize];
+        *file = SourceFile::new(std::mem::take(&mut file.path), text);
     }
 
     /// The file of an id of this map.

@@ -48,8 +48,17 @@ enum Command {
     Show(show::ShowArgs),
     /// Assemble text, as GNU as would, and print the bytes
     Asm(asm::AsmArgs),
+    /// Serve an editor on standard input and output (Language Server Protocol)
+    Lsp(LspArgs),
     /// Disassemble bytes to text that assembles to them again
     Dis(asm::DisArgs),
+}
+
+#[derive(clap::Args)]
+struct LspArgs {
+    /// The only transport; clients name it
+    #[arg(long)]
+    stdio: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -87,6 +96,10 @@ pub(crate) fn run() -> ExitCode {
         Command::Show(args) => show::show(&args, color),
         Command::Asm(args) => asm::asm(&args, color),
         Command::Dis(args) => asm::dis(&args),
+        Command::Lsp(_) => match pvc::lsp::serve_stdio() {
+            Ok(()) => Exit::Ok,
+            Err(error) => trouble(&format!("the connection failed: {error}")),
+        },
     };
     ExitCode::from(match exit {
         Exit::Ok => 0,

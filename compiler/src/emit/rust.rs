@@ -64,6 +64,19 @@ struct File<'a> {
     has_sites: bool,
 }
 
+/// The function that is generated for callers of an op, by its index, without its body; `None` if there is none.
+#[must_use]
+pub fn signature(checked: &Checked, index: usize) -> Option<String> {
+    let unit = checked.unit();
+    let op = &unit.ops[index];
+    let contract = op.on(Arch::X86_64)?;
+    let (modules, function) = names::path(&op.name);
+    let danger = safety::danger(unit.set.abi, op, contract);
+    let path: Vec<&str> = std::iter::once(unit.set.name.as_str()).chain(modules.iter().map(String::as_str)).collect();
+    wrapper::has_wrapper(op, contract)
+        .then(|| format!("// in {}\n{}", path.join("::"), wrapper::head(contract, &function, danger.is_some())))
+}
+
 /// `NAME.rs`.
 #[must_use]
 pub fn module(checked: &Checked, sources: &SourceMap) -> String {

@@ -39,7 +39,7 @@ pub(super) const DECORATORS: [&str; 23] = [
 pub(super) const MAX_ASM: usize = 16 << 10;
 
 /// Whether `{word}` belongs to the assembler.
-pub(super) fn is_decorator(word: &str) -> bool {
+pub(crate) fn is_decorator(word: &str) -> bool {
     DECORATORS.iter().any(|decorator| decorator.eq_ignore_ascii_case(word))
 }
 
@@ -168,7 +168,7 @@ pub(super) fn bits(ty: Type, arch: Arch) -> u32 {
 
 /// A piece of an asm body, by byte offsets.
 #[derive(PartialEq, Eq, Debug)]
-enum Piece {
+pub(crate) enum Piece {
     /// Text to copy.
     Code(usize, usize),
     /// `{...}` outside of strings and comments, braces included.
@@ -180,7 +180,7 @@ enum Piece {
 }
 
 /// Cuts a body at comments, line ends and braces.
-fn pieces(source: &str) -> Vec<Piece> {
+pub(crate) fn pieces(source: &str) -> Vec<Piece> {
     let bytes = source.as_bytes();
     let mut pieces = Vec::new();
     let mut start = 0;

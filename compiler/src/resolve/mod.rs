@@ -23,6 +23,8 @@ mod sites;
 mod tests;
 
 pub use allow::apply_allows;
+#[cfg(feature = "lsp")]
+pub(crate) use asm::{Piece as AsmPiece, is_decorator, pieces as asm_pieces};
 
 use crate::arch::Arch;
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};

@@ -14,11 +14,12 @@ mod tests;
 
 pub use ast::Ast;
 pub(crate) use grammar::{PvParser, Rule};
+pub(crate) use read::{Parsed, Reader};
 pub(crate) use split::begins_item;
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::source::{FileId, Loader, MAX_FILE, SourceMap, Span, join_include};
-use ast::Word;
+use ast::{Item, Word};
 use std::collections::BTreeSet;
 
 /// The longest line, in bytes: no table row needs more, and a message shows whole lines.
@@ -35,7 +36,69 @@ pub const MAX_INCLUDE_DEPTH: usize = 16;
 /// Parses the file at `path` and all that it includes. The root is always the first file of `sources`.
 #[must_use]
 pub fn parse(path: &str, loader: &dyn Loader, sources: &mut SourceMap, diagnostics: &mut Diagnostics) -> Ast {
-    let mut files = Files { loader, sources, diagnostics, seen: BTreeSet::new(), chain: Vec::new(), bytes: 0 };
+    let start = Span::new(FileId(0), 0..0);
+    let mut ast = Ast { docs: Vec::new(), items: Vec::new(), start };
+    walk(path, loader, sources, diagnostics, &mut ast);
+    ast
+}
+
+/// Who takes the pieces of the files of a set, in order.
+pub(crate) trait Visitor {
+    /// Takes what stands before the first item of a file.
+    fn preamble(&mut self, piece: Place<'_>, diagnostics: &mut Diagnostics);
+
+    /// Takes the piece of one item. The path of an `include` comes back and is followed at once.
+    fn item(&mut self, piece: Place<'_>, diagnostics: &mut Diagnostics) -> Option<Word>;
+}
+
+/// A piece of a file.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// Reads it.
+    pub(crate) reader: Reader,
+    /// Its text.
+    pub(crate) text: &'a str,
+    /// Whether it stands in the root file.
+    pub(crate) in_root: bool,
+}
+
+impl Visitor for Ast {
+    fn preamble(&mut self, piece: Place<'_>, diagnostics: &mut Diagnostics) {
+        let docs = piece.reader.preamble(piece.text, diagnostics);
+        if piece.in_root {
+            self.docs = docs;
+        }
+    }
+
+    fn item(&mut self, piece: Place<'_>, diagnostics: &mut Diagnostics) -> Option<Word> {
+        match piece.reader.item(piece.text, diagnostics) {
+            Parsed::Include(path) => return Some(path),
+            Parsed::Item(Item::Patchset(set)) if !piece.in_root => diagnostics.push(misplaced(set.name.span)),
+            Parsed::Item(item) => self.items.push(item),
+        }
+        None
+    }
+}
+
+/// The finding about a patch set in an included file, whose name stands at `name`.
+pub(crate) fn misplaced(name: Span) -> Diagnostic {
+    Diagnostic::new(Code::INCLUDE, name, "an included file defines a patch set")
+        .label("only the root file names the patch set")
+        .help(
+            "keep features and ops that several sets share in the included file, and the `patchset` block in each root",
+        )
+}
+
+/// Loads the file at `path` and all that it includes, and shows the pieces to `visitor`.
+pub(crate) fn walk(
+    path: &str,
+    loader: &dyn Loader,
+    sources: &mut SourceMap,
+    diagnostics: &mut Diagnostics,
+    visitor: &mut dyn Visitor,
+) {
+    let mut files =
+        Files { loader, sources, diagnostics, seen: BTreeSet::new(), chain: Vec::new(), bytes: 0, items: 0 };
     let path = join_include("", path);
     let root = match files.load(&path) {
         Ok(root) => root,
@@ -47,11 +110,8 @@ pub fn parse(path: &str, loader: &dyn Loader, sources: &mut SourceMap, diagnosti
             root
         }
     };
-    let start = Span::new(root, 0..0);
-    let mut ast = Ast { docs: Vec::new(), items: Vec::new(), start };
     files.chain.push(path);
-    files.parse(root, &mut ast);
-    ast
+    files.visit(root, visitor);
 }
 
 /// Looks for mistakes in the syntax of one text, and follows no `include`.
@@ -116,6 +176,8 @@ struct Files<'a> {
     chain: Vec<String>,
     /// Bytes of all files together.
     bytes: u64,
+    /// Items of all files together.
+    items: usize,
 }
 
 /// Why a file cannot be used; the message goes on after its path.
@@ -188,8 +250,8 @@ impl Files<'_> {
         file
     }
 
-    /// Parses a file of the map into `ast`.
-    fn parse(&mut self, file: FileId, ast: &mut Ast) {
+    /// Shows the pieces of a file of the map to `visitor`.
+    fn visit(&mut self, file: FileId, visitor: &mut dyn Visitor) {
         // The text is borrowed from the map, which grows by the files that this one includes.
         let text = self.sources.file(file).text.clone();
         for (index, piece) in split::split(&text).enumerate() {
@@ -200,33 +262,24 @@ impl Files<'_> {
             if too_long(whole, self.diagnostics) {
                 continue;
             }
-            if ast.items.len() >= MAX_ITEMS {
+            if self.items >= MAX_ITEMS {
                 return self.limit(whole, format!("a patch set has at most {MAX_ITEMS} items"));
             }
-            let reader = read::Reader { file, base: piece.start };
+            let reader = Reader { file, base: piece.start };
+            let place = Place { reader, text: &text[piece], in_root: self.chain.len() == 1 };
             if index == 0 {
-                let docs = reader.preamble(&text[piece], self.diagnostics);
-                if self.chain.len() == 1 {
-                    ast.docs = docs;
-                }
+                visitor.preamble(place, self.diagnostics);
                 continue;
             }
-            match reader.item(&text[piece], self.diagnostics) {
-                read::Parsed::Item(ast::Item::Patchset(set)) if self.chain.len() > 1 => {
-                    self.diagnostics.push(
-                        Diagnostic::new(Code::INCLUDE, set.name.span, "an included file defines a patch set")
-                            .label("only the root file names the patch set")
-                            .help("keep features and ops that several sets share in the included file, and the `patchset` block in each root"),
-                    );
-                }
-                read::Parsed::Item(item) => ast.items.push(item),
-                read::Parsed::Include(path) => self.include(file, &path, ast),
+            self.items += 1;
+            if let Some(path) = visitor.item(place, self.diagnostics) {
+                self.include(file, &path, visitor);
             }
         }
     }
 
     /// Follows an `include`.
-    fn include(&mut self, from: FileId, written: &Word, ast: &mut Ast) {
+    fn include(&mut self, from: FileId, written: &Word, visitor: &mut dyn Visitor) {
         let refuse = |message: String| Diagnostic::new(Code::INCLUDE, written.span, message);
         if written.text.is_empty() {
             self.diagnostics.push(refuse("this `include` names no file".to_owned()));
@@ -262,7 +315,7 @@ impl Files<'_> {
         match self.load(&path) {
             Ok(file) => {
                 self.chain.push(path);
-                self.parse(file, ast);
+                self.visit(file, visitor);
                 self.chain.pop();
             }
             Err(problem) => {

@@ -11,7 +11,8 @@ use pest::Parser;
 use pest::iterators::Pair;
 
 /// What a piece of a file is.
-pub(super) enum Parsed {
+#[derive(Clone, Debug)]
+pub(crate) enum Parsed {
     /// An item.
     Item(Item),
     /// `include "PATH"`
@@ -20,15 +21,15 @@ pub(super) enum Parsed {
 
 /// Reads one piece of a file: knows where in the file it stands.
 #[derive(Clone, Copy)]
-pub(super) struct Reader {
-    pub(super) file: FileId,
+pub(crate) struct Reader {
+    pub(crate) file: FileId,
     /// Offset of the piece in the file.
-    pub(super) base: usize,
+    pub(crate) base: usize,
 }
 
 impl Reader {
     /// What stands before the first item: the `//!` lines.
-    pub(super) fn preamble(self, text: &str, diagnostics: &mut Diagnostics) -> Vec<String> {
+    pub(crate) fn preamble(self, text: &str, diagnostics: &mut Diagnostics) -> Vec<String> {
         let mut docs = Vec::new();
         // The rule ends in a rest that takes anything.
         for pair in PvParser::parse(Rule::preamble, text).into_iter().flatten().flat_map(Pair::into_inner) {
@@ -42,7 +43,7 @@ impl Reader {
     }
 
     /// The item in `text`, which begins with its docs and its keyword.
-    pub(super) fn item(self, text: &str, diagnostics: &mut Diagnostics) -> Parsed {
+    pub(crate) fn item(self, text: &str, diagnostics: &mut Diagnostics) -> Parsed {
         let pairs = match PvParser::parse(Rule::item, text) {
             Ok(pairs) => pairs,
             Err(_) => return Parsed::Item(Item::Bad(self.explain_item(text, diagnostics))),

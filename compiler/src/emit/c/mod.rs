@@ -46,3 +46,20 @@ fn tidy(text: &str) -> String {
     }
     tidied
 }
+
+/// The declaration of what is generated for callers of an op, by its index: the call wrapper, or the asm macros of its sites.
+#[must_use]
+pub fn signature(checked: &Checked, index: usize) -> String {
+    let unit = checked.unit();
+    let (set, op) = (&unit.set, &unit.ops[index]);
+    if op.contracts.iter().any(|contract| calls::has_wrapper(op, contract)) {
+        let returned = calls::return_type(set, op);
+        return format!("{returned} pv_{}_{}({});", set.name, names::ident(op), calls::parameters(op));
+    }
+    let sites = op.contracts.iter().flat_map(|contract| &contract.sites);
+    let mut macros: Vec<String> =
+        sites.map(|site| format!("PV_SITE_{}_{}_{}", set.name, names::ident(op), names::kind(site))).collect();
+    macros.sort();
+    macros.dedup();
+    macros.join("\n")
+}

@@ -46,15 +46,8 @@ pub(super) fn render(cx: &Context<'_>, id: usize, function: &str, depth: usize, 
         text.lines(["///", "/// # Safety", "///"]);
         line!(text, "/// {reason}");
     }
-    let params: Vec<String> =
-        contract.params.iter().map(|param| format!("{}: {}", ident(&param.name), type_name(param.ty))).collect();
-    let returns = match return_type(contract, function) {
-        Some(ty) => format!(" -> {ty}"),
-        None => String::new(),
-    };
-    let unsafety = if danger.is_some() { "unsafe " } else { "" };
     text.line("#[inline(always)]");
-    line!(text, "pub {unsafety}fn {function}({}){returns} {{", params.join(", "));
+    line!(text, "{} {{", head(contract, function, danger.is_some()));
     text.nested(1, |text| {
         for (index, _) in contract.results.iter().enumerate() {
             line!(text, "let out{index}: {};", variable_type(contract, index));
@@ -69,6 +62,18 @@ pub(super) fn render(cx: &Context<'_>, id: usize, function: &str, depth: usize, 
         value(contract, function, text);
     });
     text.line("}");
+}
+
+/// The function without its body.
+pub(super) fn head(contract: &Contract<CheckedRow>, function: &str, is_unsafe: bool) -> String {
+    let params: Vec<String> =
+        contract.params.iter().map(|param| format!("{}: {}", ident(&param.name), type_name(param.ty))).collect();
+    let returns = match return_type(contract, function) {
+        Some(ty) => format!(" -> {ty}"),
+        None => String::new(),
+    };
+    let unsafety = if is_unsafe { "unsafe " } else { "" };
+    format!("pub {unsafety}fn {function}({}){returns}", params.join(", "))
 }
 
 /// The `asm!` statement.

@@ -1,0 +1,303 @@
+//! What all ops of a set have in common, and the compilation of one op in it.
+//!
+//! File 0 of such a compilation is the text of the op; file N is the Nth part of the frame. Part 1 is empty and stands
+//! for the start of the root file.
+
+use super::piece::Piece;
+use super::{Origin, Placed};
+use crate::check::{self, Checked};
+use crate::compile::analyse;
+use crate::diagnostics::{Code, Diagnostic, Diagnostics};
+use crate::model::{AssembledRow, Unit};
+use crate::source::{FileId, SourceMap, Span};
+use crate::syntax::ast::{Ast, Branch, ClauseKind, Item, Op, Returns, Word};
+use crate::syntax::{Parsed, Reader};
+use crate::{assemble, resolve};
+use std::collections::{BTreeSet, HashSet};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const OP: FileId = FileId(0);
+/// The file of a finding that only says that there are others.
+const ELSEWHERE: FileId = FileId(u32::MAX);
+
+/// The items that are no ops.
+pub(super) struct Frame {
+    /// Tells this frame from all others.
+    number: u64,
+    /// The texts of its parts.
+    parts: Vec<String>,
+    ast: Ast,
+    sources: SourceMap,
+    /// What is found in a set without ops.
+    alone: Vec<Diagnostic>,
+}
+
+/// What the phases after parsing found in one op.
+#[derive(Debug)]
+pub(super) struct OpFindings {
+    pub(super) list: Vec<Diagnostic>,
+    /// The declared features that the op does not use, by their part of the frame; `None` if it might use any.
+    unused: Option<BTreeSet<FileId>>,
+}
+
+impl OpFindings {
+    /// Keeps the features that this op does not use either.
+    pub(super) fn retain_unused(&self, unused: &mut BTreeSet<FileId>) {
+        match &self.unused {
+            Some(mine) => unused.retain(|feature| mine.contains(feature)),
+            None => unused.clear(),
+        }
+    }
+}
+
+/// What the phases made of one op. Spans count from the start of its [`Piece`].
+#[derive(Debug)]
+pub struct Detail {
+    /// The op as it is assembled, alone in its set.
+    pub assembled: Unit<AssembledRow>,
+    /// The op as it was checked; `None` if a row has no code or does not fit.
+    pub checked: Option<Checked>,
+    /// The text of the op (file 0) and of what is around it.
+    pub sources: SourceMap,
+}
+
+impl Frame {
+    /// The texts of the parts of the frame that stands among `items`, and their places.
+    pub(super) fn parts(items: &[Placed]) -> (Vec<String>, Vec<Origin>) {
+        let mut texts = vec![String::new()];
+        let mut places = vec![Origin { file: FileId(0), base: 0 }];
+        for item in items {
+            if item.piece.item().is_none() || item.piece.stands_alone() {
+                continue;
+            }
+            // What is said about it does not depend on the comments above it, which are edited more often.
+            let comments = comments_len(&item.piece.text);
+            texts.push(item.piece.text[comments..].to_owned());
+            places.push(Origin { file: item.file, base: item.range.start + comments });
+        }
+        (texts, places)
+    }
+
+    pub(super) fn new(parts: Vec<String>) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let mut sources = SourceMap::default();
+        sources.add(String::new(), String::new());
+        let start = Span::new(FileId(1), 0..0);
+        let mut ast = Ast { docs: Vec::new(), items: Vec::new(), start };
+        for part in &parts {
+            let file = sources.add(String::new(), part.clone());
+            if part.is_empty() {
+                continue;
+            }
+            // What the parser has to say was said about the piece.
+            if let Parsed::Item(item) = (Reader { file, base: 0 }).item(part, &mut Diagnostics::default()) {
+                ast.items.push(item);
+            }
+        }
+        let mut diagnostics = Diagnostics::default();
+        analyse(&ast, &sources, &mut diagnostics);
+        let alone = diagnostics.list().to_vec();
+        Self { number: NUMBER.fetch_add(1, Ordering::Relaxed), parts, ast, sources, alone }
+    }
+
+    pub(super) fn is_of(&self, parts: &[String]) -> bool {
+        self.parts == parts
+    }
+
+    /// The declared features, as long as no op is looked at.
+    pub(super) fn unused(&self) -> impl Iterator<Item = FileId> + '_ {
+        self.alone.iter().filter(|found| found.code == Code::UNUSED_FEATURE).map(|found| found.primary.span.file)
+    }
+
+    /// The findings about declared features that none uses.
+    pub(super) fn unused_findings<'a>(&'a self, unused: &'a BTreeSet<FileId>) -> impl Iterator<Item = &'a Diagnostic> {
+        self.alone
+            .iter()
+            .filter(|found| found.code == Code::UNUSED_FEATURE && unused.contains(&found.primary.span.file))
+    }
+
+    /// What the phases after parsing find in an op.
+    pub(super) fn findings(&mut self, piece: &Piece) -> Rc<OpFindings> {
+        if let Some((number, found)) = &*piece.checked.borrow()
+            && *number == self.number
+        {
+            return Rc::clone(found);
+        }
+        let found = Rc::new(self.run(piece, None));
+        *piece.checked.borrow_mut() = Some((self.number, Rc::clone(&found)));
+        found
+    }
+
+    /// What resolving finds in an op that cannot be assembled because another has its name.
+    pub(super) fn resolve_findings(&mut self, piece: &Piece) -> Option<OpFindings> {
+        let name = match piece.item()? {
+            Item::Op(op) => &op.name,
+            Item::Branch(branch) => &branch.name,
+            _ => return None,
+        };
+        let mut found = self.run(piece, Some(name));
+        found.list.retain(|found| found.primary.span != name.span);
+        Some(found)
+    }
+
+    fn run(&mut self, piece: &Piece, taken: Option<&Word>) -> OpFindings {
+        let Some(item @ (Item::Op(_) | Item::Branch(_))) = piece.item() else {
+            return OpFindings { list: Vec::new(), unused: None };
+        };
+        let mut diagnostics = Diagnostics::default();
+        let (set, sources) = self.with(piece, item, taken);
+        analyse(set.ast, sources, &mut diagnostics);
+        drop(set);
+        let mut unused = BTreeSet::new();
+        let mut list = Vec::new();
+        for found in diagnostics.list() {
+            if found.code == Code::UNUSED_FEATURE {
+                unused.insert(found.primary.span.file);
+            } else if found.primary.span.file == OP || !self.alone.contains(found) {
+                list.push(found.clone());
+            }
+        }
+        // No word about features may mean that all are used, or that nothing can be said: the same to us.
+        OpFindings { list, unused: Some(unused) }
+    }
+
+    /// The set with one op.
+    fn with<'a>(&'a mut self, piece: &Piece, item: &Item, taken: Option<&Word>) -> (OneOp<'a>, &'a SourceMap) {
+        self.sources.replace(OP, piece.text.clone());
+        let len = self.ast.items.len();
+        self.ast.items.extend(taken.map(|name| Item::Bad(Some(name.clone()))));
+        self.ast.items.push(item.clone());
+        (OneOp { ast: &mut self.ast, len }, &self.sources)
+    }
+
+    /// What the phases make of an op.
+    pub(super) fn detail(&mut self, piece: &Piece) -> Option<Detail> {
+        let item @ Item::Op(_) = piece.item()? else { return None };
+        let mut diagnostics = Diagnostics::default();
+        let (set, sources) = self.with(piece, item, None);
+        let resolved = resolve::resolve(set.ast, sources, &mut diagnostics)?;
+        let assembled = assemble::assemble(resolved, sources, &mut diagnostics);
+        let checked = check::check(assembled.clone(), sources, &mut diagnostics);
+        Some(Detail { assembled, checked, sources: sources.clone() })
+    }
+
+    /// What ops have to do with each other, and the findings about the frame; `broken` if the parser found errors.
+    pub(super) fn across(&self, items: &[Placed], broken: bool) -> Across {
+        let first_item = self.parts.len() as u32 + 1;
+        let ops = || items.iter().filter_map(|item| item.piece.item());
+        let identity = ops().any(|item| matches!(item, Item::Op(op) if has_identity(op)));
+        let mut ast = self.ast.clone();
+        let mut sources = self.sources.clone();
+        let mut idents = HashSet::new();
+        let mut doubles = BTreeSet::new();
+        for (index, placed) in items.iter().enumerate() {
+            // Item N is file `first_item + N`, so that a finding tells its item.
+            let file = FileId(first_item + index as u32);
+            let mut text = String::new();
+            let mut add = |name: &Word| {
+                if !idents.insert(name.text.replace('.', "_")) {
+                    doubles.insert(index);
+                }
+                Word { text: name.text.clone(), span: Span { file, ..name.span } }
+            };
+            match placed.piece.item() {
+                Some(Item::Op(op)) if identity && (has_identity(op) || maps_one_to_one(op)) => {
+                    add(&op.name);
+                    text.clone_from(&placed.piece.text);
+                    if let Parsed::Item(item) = (Reader { file, base: 0 }).item(&text, &mut Diagnostics::default()) {
+                        ast.items.push(item);
+                    }
+                }
+                Some(Item::Op(op)) => ast.items.push(Item::Op(name_only(op, add(&op.name)))),
+                Some(Item::Branch(branch)) => {
+                    let name = add(&branch.name);
+                    ast.items.push(Item::Branch(Branch {
+                        docs: Vec::new(),
+                        name,
+                        clauses: Vec::new(),
+                        ..branch.clone()
+                    }));
+                }
+                Some(Item::Bad(name)) => ast.items.push(Item::Bad(name.as_ref().map(add))),
+                _ => {}
+            }
+            sources.add(String::new(), text);
+        }
+        let mut diagnostics = Diagnostics::default();
+        let elsewhere = Diagnostic::new(Code::SYNTAX, Span::new(ELSEWHERE, 0..0), "");
+        if broken {
+            diagnostics.push(elsewhere.clone());
+        }
+        analyse(&ast, &sources, &mut diagnostics);
+        let list = diagnostics.list().iter().filter(|found| **found != elsewhere).cloned().collect();
+        Across { list, doubles, first_item }
+    }
+}
+
+/// What ops have to do with each other.
+pub(super) struct Across {
+    pub(super) list: Vec<Diagnostic>,
+    /// The items whose name an earlier one has.
+    pub(super) doubles: BTreeSet<usize>,
+    first_item: u32,
+}
+
+impl Across {
+    /// The item that a file of these findings stands for; `None` for the frame.
+    pub(super) fn item(&self, file: FileId) -> Option<usize> {
+        file.0.checked_sub(self.first_item).map(|index| index as usize)
+    }
+}
+
+/// The set while it has one op more; that goes when this is dropped.
+struct OneOp<'a> {
+    ast: &'a mut Ast,
+    len: usize,
+}
+
+impl Drop for OneOp<'_> {
+    fn drop(&mut self) {
+        self.ast.items.truncate(self.len);
+    }
+}
+
+fn rows(op: &Op) -> impl Iterator<Item = &crate::syntax::ast::Row> {
+    op.clauses.iter().filter_map(|clause| match &clause.kind {
+        ClauseKind::Row(row) => Some(row),
+        _ => None,
+    })
+}
+
+fn has_identity(op: &Op) -> bool {
+    rows(op).any(|row| row.identity.is_some())
+}
+
+/// Whether the identity row may be written to its sites.
+fn maps_one_to_one(op: &Op) -> bool {
+    op.signature.as_ref().is_some_and(|signature| {
+        signature.params.len() == 1 && matches!(&signature.returns, Returns::Values(results) if results.len() == 1)
+    })
+}
+
+/// An op of which nothing but the name is looked at.
+fn name_only(op: &Op, name: Word) -> Op {
+    Op {
+        docs: Vec::new(),
+        span: Span { file: name.span.file, ..op.span },
+        open: Span { file: name.span.file, ..op.open },
+        name,
+        signature: None,
+        clauses: Vec::new(),
+        damaged: true,
+    }
+}
+
+/// The length of the comments and empty lines at the start of an item.
+fn comments_len(text: &str) -> usize {
+    let is_comment = |line: &&str| {
+        let line = line.trim_start();
+        line.is_empty() || line.starts_with("//")
+    };
+    text.split_inclusive('\n').take_while(is_comment).map(str::len).sum()
+}

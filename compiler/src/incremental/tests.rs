@@ -1,0 +1,150 @@
+//! The findings are those of a whole compilation, whatever is edited.
+
+use super::{Analysis, Session};
+use crate::diagnostics::{Color, Diagnostics, render};
+use crate::source::{MemoryLoader, SourceMap};
+
+const COMMON: &str = "/// Xen.\nfeature xenpv\n\nop shared.pause() {\n    x86 { pause } = f3 90\n}\n";
+
+const SET: &str = r#"//! A set with a bit of everything.
+
+// A remark.
+patchset demo {
+    arch     x86_64, i386
+    baseline x86_64_v1
+}
+
+include "common.pv"
+
+/// Not used by much.
+feature other
+
+op irq.disable() {
+    clobbers barrier
+    x86_64, i386 when !xenpv && other { cli; nop } = fa 90
+    x86_64, i386 { cli } = fa
+}
+
+op irq.save() -> flags: word {
+    clobbers barrier
+    x86_64, i386 { pushf; pop {flags} } = 9c 58
+}
+
+op mov64(value: word) -> result: word {
+    x86_64, i386 identity { mov {value}, {result} } = 48 89 f8 | 89 c0
+}
+
+op small(value: word) -> result: word {
+    site inline
+    nocall
+    x86_64 { mov {value}, {result}; nop } = 48 89 f8 90
+}
+
+/// Whether events are traced.
+branch trace.enabled = false
+
+op cpu.relax() {
+    clobbers rax
+    allow(PV0504, "kept")
+    x86_64 { pause }
+}
+"#;
+
+fn shown(diagnostics: &Diagnostics, sources: &SourceMap) -> String {
+    render(diagnostics, sources, Color::Never)
+}
+
+fn check(session: &mut Session, text: &str) -> Analysis {
+    let files = MemoryLoader::from_iter([("set.pv", text), ("common.pv", COMMON)]);
+    let analysis = session.analyse("set.pv", &files);
+    let whole = crate::compile("set.pv", &files);
+    assert_eq!(
+        shown(&analysis.diagnostics, &analysis.sources),
+        shown(&whole.diagnostics, &whole.sources),
+        "of this text:\n{text}"
+    );
+    analysis
+}
+
+#[test]
+fn findings_are_those_of_a_whole_compilation() {
+    let mut session = Session::default();
+    assert_eq!(check(&mut session, SET).diagnostics.list(), []);
+    for (from, to) in [
+        ("irq.save", "irq.disable"),
+        ("irq.save", "irq_disable"),
+        ("other {", "{"),
+        ("feature other", "feature oth"),
+        ("arch     x86_64, i386", "arch x86_64"),
+        ("arch     x86_64, i386", ""),
+        ("patchset demo", "patchset match"),
+        ("patchset demo {", ""),
+        ("= fa 90", "= fa"),
+        ("clobbers rax", "clobbers rbx"),
+        ("clobbers rax", ""),
+        ("include \"common.pv\"", ""),
+        ("include \"common.pv\"", "include \"missing.pv\""),
+        ("include \"common.pv\"", "include \"set.pv\""),
+        ("op small(", "op small"),
+        ("op small(", "op irq.save("),
+        ("op small(", "op trace.enabled("),
+        ("branch trace.enabled", "branch irq.save"),
+        ("branch trace.enabled = false", "branch trace.enabled = maybe"),
+        ("{ mov {value}, {result}; nop } = 48 89 f8 90", "{ push {value}; pop {result} }"),
+    ] {
+        assert!(SET.contains(from));
+        check(&mut session, &SET.replacen(from, to, 1));
+        check(&mut session, SET);
+    }
+}
+
+#[test]
+fn random_edits_leave_no_stale_finding() {
+    let mut session = Session::default();
+    let mut text = SET.to_owned();
+    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed % below.max(1) as u64) as usize
+    };
+    let words = [
+        "{",
+        "}",
+        "\n",
+        "op x() {",
+        "feature f\n",
+        "// ",
+        "rax",
+        "flags, ",
+        "= 90",
+        "when avx ",
+        "identity ",
+        "\"",
+        "(",
+        ",",
+    ];
+    for step in 0..160 {
+        let at = random(text.len() + 1);
+        if random(3) == 0 {
+            let end = (at + random(12)).min(text.len());
+            text.replace_range(at..end, "");
+        } else {
+            text.insert_str(at, words[random(words.len())]);
+        }
+        check(&mut session, &text);
+        if step % 8 == 7 {
+            text = SET.to_owned();
+        }
+    }
+}
+
+#[test]
+fn only_what_changed_is_compiled_again() {
+    let mut session = Session::default();
+    let before = check(&mut session, SET);
+    let after = check(&mut session, &SET.replace("{ pushf; ", "{  pushf; "));
+    let same = before.items.iter().zip(&after.items).filter(|(a, b)| std::rc::Rc::ptr_eq(&a.piece, &b.piece)).count();
+    assert_eq!(same, before.items.len() - 1);
+}

@@ -1,0 +1,74 @@
+//! What iced-x86 knows of an instruction, in Markdown.
+
+use crate::arch::Arch;
+use crate::check::flag_list;
+use iced_x86::{Code, Instruction, Mnemonic};
+use std::fmt::Write;
+
+/// The most forms that are listed.
+const MAX_FORMS: usize = 16;
+
+/// An instruction of a row: its form, encoding, flags and CPU features, then the other forms of its mnemonic.
+pub(super) fn describe(written: &str, instruction: &Instruction, arch: Arch) -> String {
+    let code = instruction.op_code();
+    let mut text = format!("**{written}** on {}\n\n```\n{}\n```\n\n", arch.name(), code.instruction_string());
+    let mut facts = vec![format!("encoding `{}`, {} bytes here", code.op_code_string(), instruction.len())];
+    for (what, bits) in [
+        ("reads", instruction.rflags_read()),
+        ("writes", instruction.rflags_written()),
+        ("clears", instruction.rflags_cleared()),
+        ("sets", instruction.rflags_set()),
+        ("leaves undefined", instruction.rflags_undefined()),
+    ] {
+        if bits != 0 {
+            facts.push(format!("{what} the flags {}", flag_list(bits).join(" ")));
+        }
+    }
+    if instruction.rflags_modified() == 0 && instruction.rflags_read() == 0 {
+        facts.push("does not touch the flags".to_owned());
+    }
+    let features: Vec<String> = instruction.cpuid_features().iter().map(|feature| format!("{feature:?}")).collect();
+    facts.push(format!("needs {}", features.join(" and ")));
+    if instruction.is_privileged() {
+        facts.push("privileged".to_owned());
+    }
+    if code.can_use_lock_prefix() {
+        facts.push("may have `lock`".to_owned());
+    }
+    if instruction.is_stack_instruction() {
+        facts.push(format!("moves the stack pointer by {}", instruction.stack_pointer_increment()));
+    }
+    for fact in facts {
+        let _ = writeln!(text, "- {fact}");
+    }
+    text + &forms(instruction.mnemonic(), arch)
+}
+
+/// The instruction of a name that stands in no row that assembles.
+pub(super) fn describe_name(written: &str, arch: Arch) -> Option<String> {
+    let lower = written.to_ascii_lowercase();
+    let named = |name: &str| Mnemonic::values().find(|mnemonic| format!("{mnemonic:?}").eq_ignore_ascii_case(name));
+    // AT&T size suffixes are no part of the manual's name.
+    let mnemonic = named(&lower).or_else(|| named(lower.strip_suffix(['b', 'w', 'l', 'q'])?))?;
+    Some(format!("**{written}**\n\n{}", forms(mnemonic, arch)))
+}
+
+/// The forms of a mnemonic in the mode of an arch.
+fn forms(mnemonic: Mnemonic, arch: Arch) -> String {
+    let in_mode = |code: &Code| {
+        let code = code.op_code();
+        if arch == Arch::X86_64 { code.mode64() } else { code.mode32() }
+    };
+    let codes: Vec<Code> = Code::values().filter(|code| code.mnemonic() == mnemonic && in_mode(code)).collect();
+    if codes.len() < 2 {
+        return String::new();
+    }
+    let mut text = format!("\n{} forms:\n\n```\n", codes.len());
+    for code in codes.iter().take(MAX_FORMS) {
+        let _ = writeln!(text, "{}", code.op_code().instruction_string());
+    }
+    if codes.len() > MAX_FORMS {
+        text.push_str("...\n");
+    }
+    text + "```\n"
+}
