@@ -56,14 +56,14 @@ static void choose_class(const struct pv_set *set, unsigned index, enum outcome 
 	} else if (as_original) {
 		status = form_original(set, index, 0, plan);
 	} else if (outcome == OUTCOME_NOPS) {
-		status = form_nops(plan);
+		status = form_nops(&set->ops[index], plan);
 	} else if (outcome == OUTCOME_ROW || outcome == OUTCOME_IDENTITY) {
-		status = form_row(set, row, plan);
+		status = form_row(set, &set->ops[index], row, plan);
 	} else if (set->ops[index].flags & PV_OP_NOCALL) {
 		status = PV_E_NOCALL;
 	} else {
 		to_stub = has_stub ? TO_STUB : 0;
-		status = form_direct(plan, kind->direct, target, has_stub ? STUB_CALL_LEN : plan->len);
+		status = form_direct(plan, &set->ops[index], kind->direct, target, has_stub ? STUB_CALL_LEN : plan->len);
 	}
 	plan->action = (uint8_t)(status == PV_OK ? (unsigned)outcome | to_stub : (unsigned)status | REFUSED);
 }
@@ -188,31 +188,32 @@ static int site_is_ours(const struct pv_set *set, const struct place *place)
 	    holds(&form, len, at))
 		return 1;
 	for (unsigned r = op->row; r < (unsigned)op->row + op->nrows; r++)
-		if (form_row(set, r, &form) == PV_OK && holds(&form, len, at))
+		if (form_row(set, op, r, &form) == PV_OK && holds(&form, len, at))
 			return 1;
-	if ((op->flags & PV_OP_IDENTITY) && form_row(set, set->identity_row, &form) == PV_OK && holds(&form, len, at))
+	if ((op->flags & PV_OP_IDENTITY) && form_row(set, op, set->identity_row, &form) == PV_OK && holds(&form, len, at))
 		return 1;
-	if (!(op->flags & PV_OP_RESULT) && form_nops(&form) == PV_OK && holds(&form, len, at))
+	if (!(op->flags & PV_OP_RESULT) && form_nops(op, &form) == PV_OK && holds(&form, len, at))
 		return 1;
 	if (place->stub) /* calls from its stub only */
 		return 0;
-	if (form_direct(&form, direct, set->applied[place->index], len) == PV_OK && holds(&form, len, at))
+	if (form_direct(&form, op, direct, set->applied[place->index], len) == PV_OK && holds(&form, len, at))
 		return 1;
-	return form_direct(&form, direct, op->default_fn, len) == PV_OK && holds(&form, len, at);
+	return form_direct(&form, op, direct, op->default_fn, len) == PV_OK && holds(&form, len, at);
 }
 
 static int stub_is_ours(const struct pv_set *set, const struct place *place)
 {
 	const unsigned direct = set->kinds[place->plan->kind].direct;
+	const struct pv_op *op = &set->ops[place->index];
 	const unsigned char *at = place->stub_call;
 	struct pv_plan form;
 
 	if (form_stub_call(set, place->index, &form) == PV_OK && holds(&form, STUB_CALL_LEN, at))
 		return 1;
-	if (form_direct(&form, direct, set->applied[place->index], STUB_CALL_LEN) == PV_OK &&
+	if (form_direct(&form, op, direct, set->applied[place->index], STUB_CALL_LEN) == PV_OK &&
 	    holds(&form, STUB_CALL_LEN, at))
 		return 1;
-	return form_direct(&form, direct, set->ops[place->index].default_fn, STUB_CALL_LEN) == PV_OK &&
+	return form_direct(&form, op, direct, op->default_fn, STUB_CALL_LEN) == PV_OK &&
 	       holds(&form, STUB_CALL_LEN, at);
 }
 
@@ -617,6 +618,8 @@ const char *pv_status_string(enum pv_status status)
 	case PV_E_NOCALL: return "a backend is installed for a site that cannot hold a call";
 	case PV_E_RANGE: return "a target cannot be reached from a site with 32 bits";
 	case PV_E_NULL: return "an op's slot is a null pointer";
+	case PV_E_NOT_LIVE: return "a site would change that the table does not mark live";
+	case PV_E_JOURNAL: return "more sites change than the journal has room for";
 	case PV_E_SYSTEM: return "the bytes could not be written";
 	}
 	return "unknown status";
@@ -635,10 +638,19 @@ const char *pv_step_string(enum pv_step step)
 	case PV_STEP_UNDO_MAP: return "mmap of undo memory";
 	case PV_STEP_OPEN: return "open of /proc/self/mem";
 	case PV_STEP_WRITE: return "write";
+	case PV_STEP_LIVE_WRITE: return "write or membarrier of a live batch, which was taken back";
+	case PV_STEP_REGISTER: return "membarrier(REGISTER_PRIVATE_EXPEDITED_SYNC_CORE)";
+	case PV_STEP_THREADS: return "reading which signals the threads block";
+	case PV_STEP_TRAP_BLOCKED: return "a thread blocks SIGTRAP";
+	case PV_STEP_TRAP_HANDLER: return "sigaction of SIGTRAP: another handler was installed over the patcher's";
+	case PV_STEP_UNFINISHED: return "taking back an earlier batch";
 	}
 	return "unknown step";
 }
 
+#include "pvc_live.h"
+
 #if PV_LINUX
 #include "pvc_linux.h"
+#include "pvc_live_linux.h"
 #endif

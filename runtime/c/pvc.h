@@ -57,6 +57,7 @@ extern "C" {
 
 #define PV_FORMAT 2u     /* version of everything in this section */
 #define PV_MAX_SITE 64   /* bytes of the longest site */
+#define PV_MAX_INSTRUCTION 15 /* of the longest site that can be live: one instruction */
 #define PV_NONE 0xffffu  /* "no such index" */
 
 /* One site record: 8 bytes in section pv_sites_NAME. `disp` is relative to its own address. */
@@ -208,6 +209,8 @@ enum pv_status {
 	PV_E_NOCALL,   /* a backend is installed, but this site cannot hold a call */
 	PV_E_RANGE,    /* a call target or symbol cannot be reached from the site */
 	PV_E_NULL,     /* the op's slot is a null pointer */
+	PV_E_NOT_LIVE, /* a site would change in a live batch that the table does not mark live */
+	PV_E_JOURNAL,  /* a live batch changes more sites than pv_live_text.journal has room for */
 	PV_E_SYSTEM    /* a write or a system call failed: see step and error */
 };
 
@@ -222,11 +225,17 @@ enum pv_step {
 	PV_STEP_EXECUTABLE,       /* mprotect(PROT_READ | PROT_EXEC) of the sites' pages */
 	PV_STEP_UNDO_MAP,         /* mmap of memory for the bytes to restore */
 	PV_STEP_OPEN,             /* open("/proc/self/mem") */
-	PV_STEP_WRITE             /* pwrite to it, or pv_text.write */
+	PV_STEP_WRITE,            /* pwrite to it, or pv_text.write */
+	PV_STEP_LIVE_WRITE,       /* a write or synchronization of a live batch; it was taken back */
+	PV_STEP_REGISTER,         /* membarrier registration: needs Linux 4.16 */
+	PV_STEP_THREADS,          /* reading /proc/self/task */
+	PV_STEP_TRAP_BLOCKED,     /* a thread blocks SIGTRAP: a breakpoint would end the process. address: its id */
+	PV_STEP_TRAP_HANDLER,     /* SIGTRAP: another handler was installed over the patcher's */
+	PV_STEP_UNFINISHED        /* an earlier batch could not be taken back */
 };
 
 /* How the bytes were written. */
-enum pv_way { PV_WAY_NONE, PV_WAY_TEXT_PORT, PV_WAY_MPROTECT, PV_WAY_PROC_MEM };
+enum pv_way { PV_WAY_NONE, PV_WAY_TEXT_PORT, PV_WAY_MPROTECT, PV_WAY_PROC_MEM, PV_WAY_WINDOW };
 
 /* Filled by every entry point, also on failure. Counts are of sites unless they say otherwise;
  * sites == rows + identity + nops + calls + left + restored when the status is PV_OK. */
@@ -323,6 +332,64 @@ const void *pv_site_address(const struct pv_set *set, const struct pv_site *reco
 /* Bytes of pv_text.undo that make a failed batch of this set fully reversible. */
 size_t pv_undo_size(const struct pv_set *set);
 
+/* ---- Live: other CPUs run through the sites ------------------------------------------------------------------
+ *
+ * The breakpoint protocol: int3 over the first byte of every site, all CPUs serialize, the other bytes, all serialize, the
+ * first bytes, all serialize. (Intel SDM volume 3A, 9.1.3; AMD APM volume 2, 7.6.1; the order of Linux's text_poke_bp.)
+ * A CPU that runs into a breakpoint waits in its handler, then executes the site again. A site holds one instruction before
+ * and after: only ops and branches that are `live` promise that, and no others are changed. */
+
+enum pv_live_state {
+	PV_LIVE_IDLE, PV_LIVE_GUARDING, PV_LIVE_GUARDED, PV_LIVE_WRITING_TAILS, PV_LIVE_TAILS_STAND,
+	PV_LIVE_WRITING_HEADS, PV_LIVE_HEADS_STAND
+};
+enum pv_live_action {
+	PV_LIVE_FINISH, PV_LIVE_WRITE_BREAKPOINTS, PV_LIVE_SYNCHRONIZE, PV_LIVE_WRITE_TAILS, PV_LIVE_WRITE_HEADS
+};
+enum pv_live_verdict { PV_LIVE_WAIT, PV_LIVE_AGAIN, PV_LIVE_FOREIGN };
+
+/* How far a batch is, in one word that only grows: the state in the low three bits, the number of the batch above. */
+#define PV_LIVE_STATE(progress) ((enum pv_live_state)((progress) & 7u))
+
+/* What the patching CPU does in a state, after it has made it known. */
+enum pv_live_action pv_live_step(enum pv_live_state state);
+
+/* The progress after this one. */
+uint32_t pv_live_next(uint32_t progress);
+
+/* What a CPU does that ran into a breakpoint. in_batch: at a site of the batch under way; stands: it is still there. */
+enum pv_live_verdict pv_live_verdict(enum pv_live_state state, int in_batch, int stands);
+
+/* One change of a batch: one instruction becomes another one of the same length. */
+struct pv_change {
+	unsigned char *address;
+	uint8_t len;
+	uint8_t old_bytes[PV_MAX_INSTRUCTION], new_bytes[PV_MAX_INSTRUCTION];
+};
+
+/* What a kernel supplies to change text under the feet of its other CPUs. Its #BP handler calls pv_live_verdict(). */
+struct pv_live_text {
+	/* From the next announcement on, handlers must find these changes. */
+	void (*begin)(void *context, const struct pv_change *changes, size_t count);
+	/* Makes progress known to the handlers, before anything that belongs to it is done. */
+	void (*announce)(void *context, uint32_t progress);
+	/* Write bytes that no CPU executes now, or a single byte; may be put off until `synchronize`. 0, or an error number:
+	 * then the batch is taken back. */
+	int (*write)(void *context, void *address, const unsigned char *bytes, size_t len);
+	/* Returns when every other CPU has executed a serializing instruction after all writes so far. 0, or an error number. */
+	int (*synchronize)(void *context);
+	void *context;
+	uint32_t progress;         /* the last one announced; 0 at first */
+	struct pv_change *journal; /* room for what changes: an entry per site, and one per stub */
+	size_t journal_room;
+};
+
+/* pv_apply() and pv_restore() while other CPUs run through the sites. One CPU at a time. PV_E_NOT_LIVE: a site would change
+ * that is not live; nothing was written. */
+enum pv_status pv_live_apply(const struct pv_set *set, uint64_t features, unsigned flags, struct pv_live_text *text,
+			     struct pv_report *report);
+enum pv_status pv_live_restore(const struct pv_set *set, struct pv_live_text *text, struct pv_report *report);
+
 /* ---- Linux, user space -------------------------------------------------------------------------------------- */
 #if PV_LINUX
 
@@ -346,6 +413,44 @@ enum pv_status pv_set_branch(const struct pv_set *set, unsigned branch, int valu
 
 /* Brings every site back to its original form. */
 enum pv_status pv_unpatch(const struct pv_set *set, struct pv_report *report);
+
+/* The same while other threads run through the sites: three membarriers a batch, whatever the number of sites. Threads that
+ * run into a breakpoint sleep in the handler of SIGTRAP, which hands all other traps to the handler that was there before.
+ * No handler of SIGTRAP may contain a site, and no thread may block SIGTRAP and run through one (PV_STEP_TRAP_BLOCKED if one
+ * does when the batch begins). When the call returns no thread enters a former backend from a site any more, but some may
+ * not have left it yet. One lock for all users of a runtime in the process, in C and Rust. */
+enum pv_status pv_live_patch(const struct pv_set *set, uint64_t declared, struct pv_report *report);
+enum pv_status pv_live_unpatch(const struct pv_set *set, struct pv_report *report);
+enum pv_status pv_live_set_branch(const struct pv_set *set, unsigned branch, int value, struct pv_report *report);
+
+/* Installs a whole variant of the set, an ops structure like pv_NAME_ops, and patches. On failure the former one is back. */
+enum pv_status pv_live_switch(const struct pv_set *set, const void *variant, uint64_t features, struct pv_report *report);
+
+enum {
+	PV_LIVE_WINDOW = 0x10,  /* flag: through pages that are writable and executable meanwhile. No thread may fork. */
+	PV_LIVE_WORD = 0x20,    /* flag: the same, by one store of an aligned 8-byte word a site, without breakpoints.
+				 * PV_E_NOT_LIVE if a site crosses one. AMD promises that such a store is seen whole (APM
+				 * volume 2, 7.6.1), Intel does not. 64-bit only. */
+	PV_LIVE_RESTORE = 0x40  /* flag: the original forms, whatever `features` says */
+};
+
+/* One batch over `count` sets: all change, or none. The report counts the sites of all. */
+struct pv_live_request {
+	const struct pv_set *set;
+	uint64_t features; /* all of them */
+	unsigned flags;    /* PV_ALLOW_NO_SITES, PV_BRANCHES_ONLY, PV_LIVE_RESTORE */
+};
+enum pv_status pv_live_patch_all(const struct pv_live_request *requests, size_t count, unsigned flags,
+				 struct pv_report *report);
+
+/* Live batches written in this process, by any user of a runtime; how often a thread waited at a breakpoint. */
+unsigned long pv_live_generation(void);
+unsigned long pv_live_breakpoints(void);
+
+/* Has `observer` told of every change of every live batch in this process, after the batch; null ends it. It must not patch. */
+typedef void pv_live_observer(void *context, const void *address, const unsigned char *old_bytes,
+			      const unsigned char *new_bytes, size_t len);
+void pv_live_observe(pv_live_observer *observer, void *context);
 
 /* Makes the pages of the ops structure read-only (`writable` 0) or writable again: a writable table of function
  * pointers is a target. Under `abi user` the structure has its pages to itself (PV_OPS_ALIGN in the generated header);

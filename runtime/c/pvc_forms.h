@@ -111,7 +111,45 @@ static void put_absolute(struct pv_plan *form, unsigned offset, unsigned width, 
 	}
 }
 
-static enum pv_status form_row(const struct pv_set *set, unsigned index, struct pv_plan *form)
+/* Whether every form of the op's sites of this length must be one instruction: padded in front, not behind. */
+static int is_single(const struct pv_op *op, unsigned len)
+{
+	return (op->flags & PV_OP_LIVE) && len <= PV_MAX_INSTRUCTION;
+}
+
+/* A segment override that changes nothing: CS is ignored in 64-bit mode (AMD APM volume 3, 1.2.4); in 32-bit mode DS, which
+ * is flat. An instruction that has an override of its own gets more of that. */
+static unsigned padding_prefix(const unsigned char *instruction, unsigned len)
+{
+	for (unsigned i = 0; i < len; i++) {
+		unsigned byte = instruction[i];
+		if (byte == 0x26 || byte == 0x2e || byte == 0x36 || byte == 0x3e || byte == 0x64 || byte == 0x65)
+			return byte;
+		if (byte != 0x66 && byte != 0x67 && byte != 0xf0 && byte != 0xf2 && byte != 0xf3)
+			break;
+	}
+	return sizeof(void *) == 8 ? 0x2e : 0x3e;
+}
+
+/* Puts instructions into the site, padded: NOPs behind them, or prefixes before the one of a live op. Returns by how much
+ * that moved them. */
+static unsigned put_padded(const struct pv_op *op, const unsigned char *bytes, unsigned len, struct pv_plan *form)
+{
+	unsigned gap = form->len - len;
+	if (!is_single(op, form->len) || !len) {
+		copy(form->bytes, bytes, len);
+		put_nops(form->bytes + len, gap);
+		return 0;
+	}
+	for (unsigned i = 0; i < gap; i++) {
+		OPAQUE(i);
+		form->bytes[i] = (unsigned char)padding_prefix(bytes, len);
+	}
+	copy(form->bytes + gap, bytes, len);
+	return gap;
+}
+
+static enum pv_status form_row(const struct pv_set *set, const struct pv_op *op, unsigned index, struct pv_plan *form)
 {
 	static const uint8_t widths[] = { 1, 4, 4, 4, 8, 1, 2 }; /* by PV_FIXUP_* */
 	if (index >= set->nrows)
@@ -120,8 +158,7 @@ static enum pv_status form_row(const struct pv_set *set, unsigned index, struct 
 	if (row->len > form->len)
 		return PV_E_TABLE;
 	start(form);
-	copy(form->bytes, set->bytes + row->bytes, row->len);
-	put_nops(form->bytes + row->len, form->len - row->len);
+	unsigned shift = put_padded(op, set->bytes + row->bytes, row->len, form);
 	for (unsigned i = 0; i < row->nfixups; i++) {
 		const struct pv_fixup *fixup = &set->fixups[row->fixup + i];
 		if (fixup->kind >= sizeof widths || fixup->offset + widths[fixup->kind] > row->len)
@@ -133,7 +170,7 @@ static enum pv_status form_row(const struct pv_set *set, unsigned index, struct 
 		switch (fixup->kind) {
 		case PV_FIXUP_REL8:
 		case PV_FIXUP_REL32: {
-			enum pv_status status = put_relative(form, fixup->offset, width, target);
+			enum pv_status status = put_relative(form, fixup->offset + shift, width, target);
 			if (status != PV_OK)
 				return status;
 			continue;
@@ -154,29 +191,41 @@ static enum pv_status form_row(const struct pv_set *set, unsigned index, struct 
 		}
 		if (!fits)
 			return PV_E_RANGE;
-		put_absolute(form, fixup->offset, width, (uint64_t)value);
+		put_absolute(form, fixup->offset + shift, width, (uint64_t)value);
 	}
 	return PV_OK;
 }
 
-static enum pv_status form_nops(struct pv_plan *form)
+static enum pv_status form_nops(const struct pv_op *op, struct pv_plan *form)
 {
+	unsigned char longest[8];
 	start(form);
-	put_nops(form->bytes, form->len);
+	if (is_single(op, form->len) && form->len > sizeof longest) {
+		put_nops(longest, sizeof longest);
+		(void)put_padded(op, longest, sizeof longest, form);
+	} else {
+		put_nops(form->bytes, form->len);
+	}
 	return PV_OK;
 }
 
-/* `call target` or `jmp target` and NOPs, `len` bytes. */
-static enum pv_status form_direct(struct pv_plan *form, unsigned opcode, const void *target, unsigned len)
+/* `call target` or `jmp target`, padded to `len` bytes. */
+static enum pv_status form_direct(struct pv_plan *form, const struct pv_op *op, unsigned opcode, const void *target,
+				  unsigned len)
 {
 	if (!opcode || len < CALL_LEN)
 		return PV_E_NOCALL;
 	if (!target)
 		return PV_E_NULL;
+	unsigned shift = is_single(op, len) ? len - CALL_LEN : 0;
 	start(form);
-	form->bytes[0] = (unsigned char)opcode;
-	put_nops(form->bytes + CALL_LEN, len - CALL_LEN);
-	return put_relative(form, 1, 4, offset_by(target, -4));
+	for (unsigned i = 0; i < shift; i++) {
+		OPAQUE(i);
+		form->bytes[i] = sizeof(void *) == 8 ? 0x2e : 0x3e;
+	}
+	form->bytes[shift] = (unsigned char)opcode;
+	put_nops(form->bytes + shift + CALL_LEN, len - shift - CALL_LEN);
+	return put_relative(form, shift + 1, 4, offset_by(target, -4));
 }
 
 /* A 4-byte operand that names the slot of op `index`. */
@@ -198,7 +247,9 @@ static enum pv_status form_original(const struct pv_set *set, unsigned index, co
 {
 	const struct pv_kind *kind = &set->kinds[form->kind];
 	if (kind->operand == PV_OPERAND_NONE)
-		return form->kind == PV_KIND_NOP ? form_nops(form) : form_row(set, set->ops[index].inline_row, form);
+		return form->kind == PV_KIND_NOP
+			       ? form_nops(&set->ops[index], form)
+			       : form_row(set, &set->ops[index], set->ops[index].inline_row, form);
 	if (kind->opcode_len > sizeof kind->opcode || kind->opcode_len + 4 != form->len)
 		return PV_E_TABLE;
 	start(form);

@@ -560,17 +560,23 @@ static enum pv_status write_by_proc_mem(const struct pv_set *set, unsigned flags
 
 /* ---- Entry points -------------------------------------------------------------------------------------------- */
 
+/* pvc_live_linux.h: one patcher at a time in the process. */
+static uint64_t lock_patchers(void);
+static void unlock_patchers(uint64_t signals);
+
 static enum pv_status run_linux(const struct pv_set *set, int restore, uint64_t features, unsigned flags,
 				struct pv_report *report)
 {
 	struct pv_report unwanted;
 	if (!report)
 		report = &unwanted;
+	const uint64_t signals = lock_patchers();
 	enum pv_status status = prepare(set, restore, features, flags, report);
 	if (status == PV_OK && !nothing_to_write(report) && !write_by_mprotect(set, flags, report))
 		status = write_by_proc_mem(set, flags, report);
 	if (status == PV_OK)
 		commit(set, flags);
+	unlock_patchers(signals);
 	return status;
 }
 
@@ -579,7 +585,8 @@ enum pv_status pv_patch_with(const struct pv_set *set, uint64_t features, unsign
 	return run_linux(set, 0, features, flags, report);
 }
 
-enum pv_status pv_patch(const struct pv_set *set, uint64_t declared, struct pv_report *report)
+/* The CPU's features and those of the declared ones that hold. */
+static uint64_t all_features(const struct pv_set *set, uint64_t declared)
 {
 	uint64_t features = 0;
 	if (set->format == PV_FORMAT) { /* else do not read it; prepare() refuses it */
@@ -588,7 +595,12 @@ enum pv_status pv_patch(const struct pv_set *set, uint64_t declared, struct pv_r
 			if (set->features[i].source == PV_DECLARED)
 				features |= declared & (uint64_t)1 << i;
 	}
-	return run_linux(set, 0, features, 0, report);
+	return features;
+}
+
+enum pv_status pv_patch(const struct pv_set *set, uint64_t declared, struct pv_report *report)
+{
+	return run_linux(set, 0, all_features(set, declared), 0, report);
 }
 
 enum pv_status pv_set_branch(const struct pv_set *set, unsigned branch, int value, struct pv_report *report)
