@@ -256,14 +256,14 @@ static long trap_action(const struct kernel_sigaction *new, struct kernel_sigact
 	return system_call(NR_SIGACTION, SIGTRAP_, (long)new, (long)old, sizeof new->mask, 0);
 }
 
-static struct kernel_sigaction action_of(uintptr_t handler, unsigned long flags)
+static long set_trap_action(uintptr_t handler, unsigned long flags)
 {
 	struct kernel_sigaction action;
 	action.handler = handler;
 	action.flags = flags | SA_RESTORER_;
 	action.restorer = (uintptr_t)restorer;
 	action.mask = 0;
-	return action;
+	return trap_action(&action, 0);
 }
 
 /* Hands a trap that is not ours to the handler that was there before. */
@@ -276,8 +276,7 @@ static void chain(int signal, const int *info, unsigned char *context, int is_br
 		return;
 	if (handler == SIG_DFL_ || handler == SIG_IGN_) {
 		/* As without us: the process ends, by the same breakpoint where there is one. */
-		struct kernel_sigaction action = action_of(SIG_DFL_, 0);
-		(void)trap_action(&action, 0);
+		(void)set_trap_action(SIG_DFL_, 0);
 		if (is_breakpoint)
 			--*ip;
 		else
@@ -319,13 +318,11 @@ static enum pv_status install_handler(struct pv_report *report)
 	if (handler)
 		return handler == current.handler ? PV_OK
 						  : system_failure(report, PV_STEP_TRAP_HANDLER, -ERROR_BUSY);
-	pv_live_1.former = current;
+	copy((unsigned char *)&pv_live_1.former, (const unsigned char *)&current, sizeof current);
 	/* No signal is blocked meanwhile, not even SIGTRAP: handlers that run on top of this one may reach a site, too, and
 	 * the next batch must not take a thread that is still in here for one that blocks SIGTRAP. */
-	struct kernel_sigaction action =
-		action_of((uintptr_t)on_trap, SA_SIGINFO_ | SA_ONSTACK_ | SA_RESTART_ | SA_NODEFER_);
-	STORE(pv_live_1.handler, action.handler);
-	result = trap_action(&action, 0);
+	STORE(pv_live_1.handler, (uintptr_t)on_trap);
+	result = set_trap_action((uintptr_t)on_trap, SA_SIGINFO_ | SA_ONSTACK_ | SA_RESTART_ | SA_NODEFER_);
 	if (!is_error(result))
 		return PV_OK;
 	STORE(pv_live_1.handler, 0);
@@ -441,18 +438,16 @@ static int plain_write(void *context, void *address, const unsigned char *bytes,
 	return 0;
 }
 
-static struct pv_live_text view_of(struct window *window)
+static void fill_view(struct pv_live_text *text, struct window *window)
 {
-	struct pv_live_text text;
-	text.begin = begin_batch;
-	text.announce = announce;
-	text.write = window ? window_write : plain_write;
-	text.synchronize = synchronize_threads;
-	text.context = window;
-	text.progress = LOAD(pv_live_1.progress);
-	text.journal = 0;
-	text.journal_room = 0;
-	return text;
+	text->begin = begin_batch;
+	text->announce = announce;
+	text->write = window ? window_write : plain_write;
+	text->synchronize = synchronize_threads;
+	text->context = window;
+	text->progress = LOAD(pv_live_1.progress);
+	text->journal = 0;
+	text->journal_room = 0;
 }
 
 /* The window of /proc/self/mem, in memory of its own: handlers run on small stacks. 0 or a negated errno. */
@@ -548,7 +543,8 @@ static int settle_unfinished(void)
 		return 0;
 	for (size_t i = 0; i < journal.count && !forward; i++)
 		forward = change_stands(&journal.changes[i], 1);
-	struct pv_live_text text = view_of(window);
+	struct pv_live_text text;
+	fill_view(&text, window);
 	settled = resume_batch(&text, &journal, forward);
 	close_memory(window);
 	return settled;
@@ -589,7 +585,7 @@ static enum pv_status write_journal(const struct journal *journal, unsigned flag
 		status = open_window(journal, report);
 		if (status != PV_OK)
 			return status;
-		text = view_of(0);
+		fill_view(&text, 0);
 		status = run_or_take_back(&text, journal, report);
 		close_window(journal);
 		report->way = PV_WAY_WINDOW;
@@ -598,7 +594,7 @@ static enum pv_status write_journal(const struct journal *journal, unsigned flag
 	long result = open_memory(&window);
 	if (is_error(result))
 		return system_failure(report, PV_STEP_OPEN, result);
-	text = view_of(window);
+	fill_view(&text, window);
 	status = run_or_take_back(&text, journal, report);
 	close_memory(window);
 	report->way = PV_WAY_PROC_MEM;

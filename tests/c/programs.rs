@@ -57,3 +57,17 @@ fn red_zone_and_live_double() {
         }
     }
 }
+
+/// Threads run through the sites while they change; children are forked in the middle.
+/// `PVC_LIVE_TOGGLES` sets how often they change.
+#[test]
+fn live() {
+    let tables = Tables::of("live", &set("swap.pv"));
+    for compiler in COMPILERS {
+        for target in [TARGETS[0], TARGETS[2]] {
+            let setup = Setup::new(compiler, target).and(&WARNINGS).and(&["-O2", "-pthread"]);
+            let program = setup.program(&tables, "live", &[fixture("live.c")]);
+            run(&program, &[], &setup);
+        }
+    }
+}

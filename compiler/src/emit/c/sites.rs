@@ -3,7 +3,7 @@
 use super::names;
 use crate::arch::{Arch, SiteOperand};
 use crate::check::CheckedRow;
-use crate::emit::nops::nops;
+use crate::emit::nops::{nop_site, padding};
 use crate::model::{Code, Contract, Op, Site};
 use pvc_asm::FixupKind;
 use std::fmt::{Arguments, Write};
@@ -80,7 +80,7 @@ pub(super) fn text(
     let slot = slot(context, contract.arch, id);
     // What the record is linked to: a site and its record are dropped together.
     let mut anchor = ".Lpv";
-    if op.live {
+    if op.live && len <= 8 {
         // An aligned 8-byte word is fetched and stored at once; a site across two words could be seen half written.
         text.push(format_args!(".p2align 3,,{}", len.saturating_sub(1)));
     }
@@ -88,9 +88,13 @@ pub(super) fn text(
     match site.kind.operand {
         SiteOperand::None => {
             let row = inline_row(contract, site);
-            let used = row.map_or(0, |row| row.code.bytes.len());
+            let (len, bits) = (usize::from(len), contract.arch.bits());
+            let (before, behind) = match row {
+                Some(row) => padding(op.live, bits, &row.code.bytes, len),
+                None => (Vec::new(), nop_site(op.live, bits, len)),
+            };
             let code = row.map(|row| code(&row.code)).unwrap_or_default();
-            for line in code.into_iter().chain(bytes(&nops(usize::from(len) - used))) {
+            for line in bytes(&before).into_iter().chain(code).chain(bytes(&behind)) {
                 text.push(format_args!("{line}"));
             }
         }

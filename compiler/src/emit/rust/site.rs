@@ -9,7 +9,7 @@ use super::Context;
 use super::names::Quoted;
 use crate::arch::{Arch, SiteOperand};
 use crate::check::CheckedRow;
-use crate::emit::nops::nops;
+use crate::emit::nops::{nop_site, padding};
 use crate::emit::text::{Text, line};
 use crate::model::{Op, Site};
 use std::fmt::Write;
@@ -57,7 +57,7 @@ pub(super) fn body(cx: &Context<'_>, id: usize, class: Class) -> String {
     let entry = &cx.layout.ops[id];
     let kind = Arch::X86_64.table().kinds.iter().find(|kind| kind.code == class.code);
     let opcode = kind.map_or(&[][..], |kind| kind.opcode);
-    let offset = 8 * id;
+    let (offset, live) = (8 * id, cx.unit().ops[id].live);
     match (class.operand, opcode) {
         (SiteOperand::Trampoline, [0xe8]) => "call {pv_call}".to_owned(),
         (SiteOperand::SlotRel, [0xff, 0x15]) => format!("call *{{pv_ops}}+{offset}(%rip)"),
@@ -70,10 +70,12 @@ pub(super) fn body(cx: &Context<'_>, id: usize, class: Class) -> String {
         (SiteOperand::None, _) => match entry.inline_row {
             Some(row) if is_inline(class.code) => {
                 let row = cx.layout.rows[row].row;
-                let padding = nops(usize::from(class.len).saturating_sub(row.code.bytes.len()));
-                if padding.is_empty() { code(row) } else { format!("{}; {}", code(row), bytes(&padding)) }
+                let (before, behind) = padding(live, 64, &row.code.bytes, usize::from(class.len));
+                let around = |padding: &[u8]| (!padding.is_empty()).then(|| bytes(padding));
+                let parts = [around(&before), Some(code(row)), around(&behind)];
+                parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
             }
-            _ => bytes(&nops(usize::from(class.len))),
+            _ => bytes(&nop_site(live, 64, usize::from(class.len))),
         },
     }
 }
