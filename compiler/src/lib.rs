@@ -15,6 +15,7 @@ pub mod emit;
 pub mod format;
 #[cfg(feature = "lsp")]
 pub mod incremental;
+pub mod infer;
 #[cfg(feature = "lsp")]
 pub mod lsp;
 mod mend;

@@ -3,6 +3,7 @@
 mod asm;
 mod compile;
 mod fmt;
+mod infer;
 mod report;
 mod show;
 mod test;

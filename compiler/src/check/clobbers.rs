@@ -63,7 +63,7 @@ impl RowCheck<'_> {
 
 impl Context<'_> {
     /// Whether the op may change a register.
-    fn allows(&self, cell: Cell) -> bool {
+    pub(super) fn allows(&self, cell: Cell) -> bool {
         let arch = self.contract.arch;
         let clobbers = &self.contract.clobbers;
         let is = |register| Cell::of(register).is_some_and(|(other, _)| other == cell);

@@ -77,10 +77,27 @@ pub(super) fn needed(row: &RowCheck<'_>) -> Vec<String> {
 
 /// Reports each feature that is needed and not guaranteed, once.
 pub(super) fn check(row: &RowCheck<'_>, diagnostics: &mut Diagnostics) {
+    for (node, need) in unmet(row) {
+        diagnostics.push(finding(row, node, &need));
+    }
+}
+
+/// The names of the features that are needed and not guaranteed.
+pub(super) fn missing(row: &RowCheck<'_>) -> Vec<String> {
+    let name = |need| match need {
+        Need::Feature(providers) => providers[0].to_owned(),
+        Need::Unnamed(name) => name.to_ascii_lowercase(),
+    };
+    unmet(row).into_iter().map(|(_, need)| name(need)).collect()
+}
+
+/// What is needed and not guaranteed, each with the first instruction that needs it.
+fn unmet<'r>(row: &'r RowCheck<'_>) -> Vec<(&'r Node, Need)> {
     let context = &row.context;
     let terms = row.row.row.when.as_ref().map_or(vec![Term { all: 0, none: 0 }], |when| when.terms.clone());
     let guaranteed: Vec<BTreeSet<&str>> = terms.iter().filter_map(|term| guaranteed(context, term)).collect();
     let mut seen = BTreeSet::new();
+    let mut unmet = Vec::new();
     for node in row.graph.nodes.values() {
         for need in needs(node, context.contract.arch) {
             let missing = match &need {
@@ -90,10 +107,11 @@ pub(super) fn check(row: &RowCheck<'_>, diagnostics: &mut Diagnostics) {
                 Need::Unnamed(_) => true,
             };
             if missing && seen.insert(need.clone()) {
-                diagnostics.push(finding(row, node, &need));
+                unmet.push((node, need));
             }
         }
     }
+    unmet
 }
 
 /// The CPU features that hold whenever the term does; `None` if it never holds.

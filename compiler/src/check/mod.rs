@@ -12,6 +12,7 @@ mod exits;
 mod features;
 mod fixes;
 mod flow;
+mod infer;
 mod live;
 mod modes;
 mod needless;
@@ -28,6 +29,7 @@ mod tests;
 mod transfer;
 
 pub use effects::flag_list;
+pub use infer::{Needs, RowNeeds, infer};
 pub use summary::Effects;
 
 use crate::arch::Arch;

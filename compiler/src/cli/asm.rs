@@ -2,6 +2,7 @@
 
 use super::{Exit, print, show, trouble};
 use clap::{Args, ValueEnum};
+use pvc::arch::Arch;
 use pvc::diagnostics::{Code, Color, Diagnostic, Diagnostics, Severity};
 use pvc::source::{SourceMap, Span};
 use pvc_asm::{Mode, Options, Syntax};
@@ -33,7 +34,7 @@ pub(super) struct DisArgs {
 }
 
 #[derive(Args)]
-struct Dialect {
+pub(super) struct Dialect {
     /// Architecture
     #[arg(long, value_name = "ARCH", default_value = "x86_64")]
     arch: ArchChoice,
@@ -57,17 +58,24 @@ enum SyntaxChoice {
 }
 
 impl Dialect {
-    fn options(&self) -> Options {
-        let mode = match self.arch {
-            ArchChoice::X86_64 => Mode::Bits64,
-            ArchChoice::I386 => Mode::Bits32,
-            ArchChoice::I8086 => Mode::Bits16,
-        };
-        let syntax = match self.syntax {
+    /// The arch of patch sets that is meant; none for 16-bit mode.
+    pub(super) fn arch(&self) -> Option<Arch> {
+        match self.arch {
+            ArchChoice::X86_64 => Some(Arch::X86_64),
+            ArchChoice::I386 => Some(Arch::I386),
+            ArchChoice::I8086 => None,
+        }
+    }
+
+    pub(super) fn syntax(&self) -> Syntax {
+        match self.syntax {
             SyntaxChoice::Att => Syntax::Att,
             SyntaxChoice::Intel => Syntax::Intel,
-        };
-        Options { mode, syntax }
+        }
+    }
+
+    fn options(&self) -> Options {
+        Options { mode: self.arch().map_or(Mode::Bits16, Arch::mode), syntax: self.syntax() }
     }
 }
 

@@ -5,6 +5,7 @@ mod compile;
 mod explain;
 mod fix;
 mod fmt;
+mod infer;
 mod report;
 mod show;
 mod test;
@@ -46,6 +47,8 @@ enum Command {
     Test(test::TestArgs),
     /// Show the table of a patch set: each op on each arch with its bytes, room and clobbers
     Show(show::ShowArgs),
+    /// Tell what rows need: the smallest clobbers, conditions, bytes and sites, ready to paste
+    Infer(infer::InferArgs),
     /// Assemble text, as GNU as would, and print the bytes
     Asm(asm::AsmArgs),
     /// Serve an editor on standard input and output (Language Server Protocol)
@@ -94,6 +97,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Fmt(args) => fmt::fmt(&args, color),
         Command::Test(args) => test::test(&args, color),
         Command::Show(args) => show::show(&args, color),
+        Command::Infer(args) => infer::infer(&args, color),
         Command::Asm(args) => asm::asm(&args, color),
         Command::Dis(args) => asm::dis(&args),
         Command::Lsp(_) => match pvc::lsp::serve_stdio() {

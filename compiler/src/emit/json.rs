@@ -93,7 +93,7 @@ struct RowJson<'a> {
 
 /// What the checks found the row to do.
 #[derive(Serialize)]
-struct EffectsJson<'a> {
+pub(crate) struct EffectsJson<'a> {
     reads: Vec<&'static str>,
     writes: Vec<&'static str>,
     flags_read: Vec<&'static str>,
@@ -234,7 +234,8 @@ fn row_json<'a>(contract: &Contract<CheckedRow>, row: &'a CheckedRow, sources: &
     }
 }
 
-fn effects(effects: &Effects) -> EffectsJson<'_> {
+/// The effects of a row as the JSON output has them.
+pub(crate) fn effects(effects: &Effects) -> EffectsJson<'_> {
     let registers = |list: &[iced_x86::Register]| list.iter().copied().map(crate::arch::register_name).collect();
     EffectsJson {
         reads: registers(&effects.reads),

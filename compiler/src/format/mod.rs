@@ -14,6 +14,7 @@ mod signature;
 mod tests;
 
 pub use refresh::{RowBytes, of_file as row_bytes_of, row_bytes};
+pub(crate) use refresh::{in_order, keep_what_hinders};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use crate::source::{FileId, Span};

@@ -30,11 +30,10 @@ pub fn row_bytes(path: &str, loader: &dyn Loader) -> Result<RowBytes, Box<(Diagn
     let mut sources = SourceMap::default();
     let mut diagnostics = Diagnostics::default();
     let mut ast = syntax::parse(path, loader, &mut sources, &mut diagnostics);
-    forget_bytes(&mut ast);
+    ast.forget_claims();
     let unit = resolve::resolve(&ast, &sources, &mut diagnostics)
         .map(|resolved| assemble::assemble(resolved, &sources, &mut diagnostics));
-    // Rows that are never chosen and ops without a fallback can be assembled all the same.
-    diagnostics.retain(|found| ![Code::UNREACHABLE_ROW, Code::NO_FALLBACK].contains(&found.code));
+    keep_what_hinders(&mut diagnostics);
     match unit {
         Some(unit) if !diagnostics.has_errors() => Ok(of_file(&unit, &sources, FileId(0))),
         _ => {
@@ -44,13 +43,21 @@ pub fn row_bytes(path: &str, loader: &dyn Loader) -> Result<RowBytes, Box<(Diagn
     }
 }
 
-/// Takes the bytes off all rows, so that they cannot be wrong.
-fn forget_bytes(ast: &mut syntax::Ast) {
-    for item in &mut ast.items {
-        let syntax::ast::Item::Op(op) = item else { continue };
-        for clause in &mut op.clauses {
-            if let syntax::ast::ClauseKind::Row(row) = &mut clause.kind {
-                row.bytes = None;
+/// Drops the findings that keep no row from being assembled: rows that are never chosen, ops without a fallback.
+pub(crate) fn keep_what_hinders(diagnostics: &mut Diagnostics) {
+    diagnostics.retain(|found| ![Code::UNREACHABLE_ROW, Code::NO_FALLBACK].contains(&found.code));
+}
+
+impl syntax::Ast {
+    /// Takes away what is claimed of rows and may be wrong: their bytes and what they destroy.
+    pub(crate) fn forget_claims(&mut self) {
+        for item in &mut self.items {
+            let syntax::ast::Item::Op(op) = item else { continue };
+            op.clauses.retain(|clause| !matches!(clause.kind, syntax::ast::ClauseKind::Clobbers(_)));
+            for clause in &mut op.clauses {
+                if let syntax::ast::ClauseKind::Row(row) = &mut clause.kind {
+                    row.bytes = None;
+                }
             }
         }
     }
@@ -71,7 +78,7 @@ pub fn of_file(unit: &Assembled, sources: &SourceMap, file: FileId) -> RowBytes 
 }
 
 /// The groups of a row in the order of its arches; `x86` stands for the set's own order.
-fn in_order(row: &str, mut groups: Vec<(Arch, String)>) -> String {
+pub(crate) fn in_order(row: &str, mut groups: Vec<(Arch, String)>) -> String {
     let head = row.split(['{', '\n']).next().unwrap_or_default();
     groups.sort_by_key(|(arch, _)| head.find(arch.name()));
     let mut texts: Vec<String> = groups.into_iter().map(|(_, text)| text).collect();
