@@ -135,7 +135,9 @@ impl Mender<'_> {
         for (_, fix) in step.iter().rev() {
             let file = sources.file(fix.span.file);
             let text = self.overlay.files.entry(file.path.clone()).or_insert_with(|| file.text.clone());
-            text.replace_range(fix.span.range(), &fix.text);
+            // A file keeps its kind of line ends.
+            let new = if file.text.contains("\r\n") { fix.text.replace('\n', "\r\n") } else { fix.text.clone() };
+            text.replace_range(fix.span.range(), &new);
         }
     }
 }
@@ -197,6 +199,15 @@ mod tests {
         assert_eq!(mended.files["b.pv"], "op b() {\n    clobbers barrier\n    x86_64 { cli } = fa\n}\n");
         assert!(mended.compilation.diagnostics.list().is_empty());
         assert!(mended.applied.iter().all(|applied| applied.path == "b.pv"));
+    }
+
+    #[test]
+    fn line_ends_and_a_byte_order_mark_stay() {
+        let text = "\u{feff}patchset a { arch x86_64 }\r\nop b() {\r\n    x86_64 { cli }\r\n}\r\n";
+        assert_eq!(
+            mended(&[("a.pv", text)], Applicability::Safe).files["a.pv"],
+            "\u{feff}patchset a { arch x86_64 }\r\nop b() {\r\n    clobbers barrier\r\n    x86_64 { cli }\r\n}\r\n"
+        );
     }
 
     #[test]

@@ -126,6 +126,7 @@ fn levels_change_warnings_and_nothing_else() {
     assert_eq!(code(&["-D", "warnings", "-A", "PV0208"]), (Some(0), String::new()), "the last wins");
     assert_eq!(code(&["-A", "PV0208", "-D", "warnings"]).0, Some(1));
     assert_eq!(code(&["-D", "warnings", "-W", "PV0208"]).0, Some(0));
+    assert_eq!(code(&["-Dwarnings", "-APV0504,pv0208"]).0, Some(0));
     for (args, word) in [(["-A", "PV0401"], "only warnings have a level"), (["-D", "PV0408"], "did you mean PV0402")] {
         let (status, text) = code(&args);
         assert_eq!(status, Some(2));

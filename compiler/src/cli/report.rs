@@ -31,7 +31,7 @@ pub(super) struct ReportArgs {
 pub(super) struct LevelArgs(Levels);
 
 const LEVELS: [(&str, char, Level, &str); 3] = [
-    ("deny", 'D', Level::Deny, "Make a warning an error: a code such as PV0504, or `warnings` for all of them"),
+    ("deny", 'D', Level::Deny, "Make a warning an error: codes such as PV0504, or `warnings` for all of them"),
     ("warn", 'W', Level::Warn, "Make it a warning again; of several such options the last wins"),
     ("allow", 'A', Level::Allow, "Drop a warning. Errors cannot be dropped"),
 ];
@@ -39,7 +39,13 @@ const LEVELS: [(&str, char, Level, &str); 3] = [
 impl Args for LevelArgs {
     fn augment_args(command: Command) -> Command {
         command.args(LEVELS.map(|(name, short, _, help)| {
-            Arg::new(name).short(short).long(name).value_name("CODE").help(help).action(ArgAction::Append)
+            Arg::new(name)
+                .short(short)
+                .long(name)
+                .value_name("CODE")
+                .help(help)
+                .action(ArgAction::Append)
+                .value_delimiter(',')
         }))
     }
 

@@ -23,9 +23,11 @@ pub(crate) fn split(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
 
 /// Where items begin: at their keyword's line, or at the first line of the comments right above it.
 fn item_starts(text: &str) -> impl Iterator<Item = usize> + '_ {
-    let mut at = 0;
+    // A byte order mark is no part of the first line.
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut at = text.len() - body.len();
     let mut comments = None;
-    text.split_inclusive('\n').filter_map(move |line| {
+    body.split_inclusive('\n').filter_map(move |line| {
         let start = at;
         at += line.len();
         let content = line.trim_start_matches([' ', '\t']);
@@ -71,5 +73,6 @@ mod tests {
     fn words_that_only_look_alike_do_not_cut() {
         assert_eq!(pieces("operation\nop: nop\nopcode x\n.include"), ["operation\nop: nop\nopcode x\n.include"]);
         assert_eq!(pieces(""), [""]);
+        assert_eq!(pieces("\u{feff}op a"), ["\u{feff}", "op a"]);
     }
 }
