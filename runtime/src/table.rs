@@ -37,6 +37,11 @@ pub struct Site {
 }
 
 impl Site {
+    /// Op, length and kind: equal for the sites of one class.
+    pub(crate) fn class(&self) -> u32 {
+        u32::from(self.op) | u32::from(self.len) << 16 | u32::from(self.kind) << 24
+    }
+
     /// The anchor: address of the site, or for a stub kind of the end of its stub. Only of a record where the linker put it.
     ///
     /// ```

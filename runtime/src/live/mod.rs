@@ -20,6 +20,8 @@
 mod batch;
 mod change;
 mod step;
+#[cfg(test)]
+mod tests;
 
 pub use batch::handle;
 use batch::{collect, finished, run, take_back};

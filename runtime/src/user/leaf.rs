@@ -8,6 +8,7 @@
 //! everything was verified before, so it checks nothing. A store that would change nothing is left out: pages that were
 //! not opened hold such sites.
 
+use super::fresh::{Fresh, offset};
 use super::runs::Run;
 use super::sys::{PAGE, PROT_EXEC, PROT_READ, PROT_WRITE, SYS_MADVISE, SYS_MPROTECT};
 use crate::error::Step;
@@ -31,6 +32,10 @@ struct Order {
     branches: *const BranchSite,
     branches_end: *const BranchSite,
     states: *const BranchState,
+    /// Null, or the entries of the short way.
+    fresh: *const Fresh,
+    /// Used by the leaf: the record that it stopped at.
+    stopped: *const Site,
     /// Out: 0, or the system call that failed (`STEP_*`).
     step: usize,
     /// Out: the page run that it failed on.
@@ -40,6 +45,7 @@ struct Order {
 const STEP_WRITABLE: usize = 1;
 const STEP_POPULATE: usize = 2;
 const STEP_EXECUTABLE: usize = 3;
+const STEP_DIFFERENT: usize = 4;
 
 const MADV_POPULATE_WRITE: usize = 23;
 /// Kernels before 5.14 do not know the advice; some are built without madvise. The first store then faults pages in.
@@ -110,6 +116,8 @@ core::arch::global_asm!(
     "jmp 60f",
     // Store every site.
     "30: mov {sites}(%rbx), %r12",
+    "cmpq $0, {fresh}(%rbx)",
+    "jne 100f",
     "31: cmp {sites_end}(%rbx), %r12",
     "jae 80f",
     "movslq (%r12), %rdi",
@@ -246,6 +254,104 @@ core::arch::global_asm!(
     "83: call 55b",                        // bytes: a blended store would read on behind them
     "88: add ${branch_size}, %r12",
     "jmp 81b",
+    // The short way: %r12 the record, %r14 the class of the last one, %r13 its entry, %rdi the site. Verify and store.
+    "100: mov $-1, %r14",
+    "101: cmp {sites_end}(%rbx), %r12",
+    "jae 60f",
+    "mov {site_op}(%r12), %eax",           // op, length, kind
+    "cmp %rax, %r14",
+    "je 102f",
+    "call 140f",
+    "102: movslq (%r12), %rdi",
+    "add %r12, %rdi",
+    "mov %edi, %eax",
+    "and ${page}-1, %eax",
+    "cmp ${page}-8, %eax",
+    "ja 120f",
+    "mov (%rdi), %rax",
+    "mov {fresh_target}(%r13), %rdx", // the old bytes
+    "sub %rdi, %rdx",
+    "mov %edx, %edx",
+    "mov {fresh_shift}(%r13), %ecx",
+    "shl %cl, %rdx",
+    "or {fresh_opcode}(%r13), %rdx",
+    "xor %rax, %rdx",
+    "test %rdx, {fresh_mask}(%r13)",
+    "jne 130f",
+    "mov {fresh_wanted}(%r13), %rdx",
+    "xor %rax, %rdx",
+    "and {fresh_mask}(%r13), %rdx",
+    "xor %rdx, %rax",
+    "mov %rax, (%rdi)",
+    "104: add $8, %r12",
+    "jmp 101b",
+    // Eight bytes would reach into the next page, which may not be ours.
+    "120: mov {fresh_len}(%r13), %ecx",
+    "xor %eax, %eax",
+    "121: shl $8, %rax",
+    "movb -1(%rdi,%rcx), %al",
+    "dec %ecx",
+    "jnz 121b",
+    "mov {fresh_target}(%r13), %rdx",
+    "sub %rdi, %rdx",
+    "mov %edx, %edx",
+    "mov {fresh_shift}(%r13), %ecx",
+    "shl %cl, %rdx",
+    "or {fresh_opcode}(%r13), %rdx",
+    "xor %rax, %rdx",
+    "test %rdx, {fresh_mask}(%r13)",
+    "jne 130f",
+    "mov {fresh_wanted}(%r13), %rax",
+    "call 150f",
+    "jmp 104b",
+    // A site holds something else: all before it held their old bytes, and get them back.
+    "130: mov %r12, {stopped}(%rbx)",
+    "mov {sites}(%rbx), %r12",
+    "131: cmp {stopped}(%rbx), %r12",
+    "jae 132f",
+    "call 140f",
+    "movslq (%r12), %rdi",
+    "add %r12, %rdi",
+    "mov {fresh_target}(%r13), %rax",
+    "sub %rdi, %rax",
+    "mov %eax, %eax",
+    "mov {fresh_shift}(%r13), %ecx",
+    "shl %cl, %rax",
+    "or {fresh_opcode}(%r13), %rax",
+    "call 150f",
+    "add $8, %r12",
+    "jmp 131b",
+    "132: movq ${step_different}, {step}(%rbx)",
+    "jmp 60f",
+    // The entry of a record's class.
+    "140: mov {site_op}(%r12), %r14d",
+    "movzwl %r14w, %ecx",
+    "imul ${op_size}, %rcx, %rcx",
+    "add {ops}(%rbx), %rcx",
+    "movzwl {op_plan}(%rcx), %r13d",
+    "imul ${plan_size}, %r13, %rdx",
+    "add {plans}(%rbx), %rdx",
+    "movzbl {site_kind}(%r12), %eax",
+    "and ${kind_mask}, %eax",
+    "movzbl {site_len}(%r12), %ecx",
+    "mov %cl, %ah",
+    "141: cmp %ax, (%rdx)",
+    "je 142f",
+    "add ${plan_size}, %rdx",
+    "inc %r13",
+    "jmp 141b",
+    "142: imul ${fresh_size}, %r13, %r13",
+    "add {fresh}(%rbx), %r13",
+    "ret",
+    // Stores the bytes in %rax, byte by byte.
+    "150: mov {fresh_len}(%r13), %ecx",
+    "mov %rdi, %rdx",
+    "151: movb %al, (%rdx)",
+    "shr $8, %rax",
+    "inc %rdx",
+    "dec %ecx",
+    "jnz 151b",
+    "ret",
     // Close the runs that were opened. On a failure before the stores that is [runs, %rbp).
     "60: test %r15d, %r15d",
     "jnz 61f",
@@ -317,6 +423,16 @@ core::arch::global_asm!(
     branch_goal = const BranchState::GOAL,
     branch_changed = const BranchState::CHANGED,
     jumps_if = const BRANCH_JUMPS_IF,
+    fresh = const offset_of!(Order, fresh),
+    stopped = const offset_of!(Order, stopped),
+    fresh_size = const size_of::<Fresh>(),
+    fresh_wanted = const offset::WANTED,
+    fresh_opcode = const offset::OPCODE,
+    fresh_mask = const offset::MASK,
+    fresh_target = const offset::TARGET,
+    fresh_shift = const offset::SHIFT,
+    fresh_len = const offset::LEN,
+    step_different = const STEP_DIFFERENT,
     step = const offset_of!(Order, step),
     address = const offset_of!(Order, address),
     site_op = const offset_of!(Site, op),
@@ -376,6 +492,30 @@ pub(crate) fn pages() -> (usize, usize) {
 /// A batch was prepared for this set; the runs cover every site that changes, consist of pages that were readable and
 /// executable, and leave out [`pages`]. Signals are blocked.
 pub(crate) unsafe fn store(set: &Set, sites: &[Site], runs: &[Run]) -> Result<(), (Step, i32, usize)> {
+    match run(set, sites, runs, &[]) {
+        (0, ..) => Ok(()),
+        (STEP_WRITABLE, errno, address) => Err((Step::Writable, errno, address)),
+        (STEP_POPULATE, errno, address) => Err((Step::Populate, errno, address)),
+        (_, errno, address) => Err((Step::Executable, errno, address)),
+    }
+}
+
+/// The short way: opens the runs, verifies that every site holds its old bytes and stores the new ones, closes the runs.
+/// False: nothing has changed, because a site held something else or the runs could not be opened.
+///
+/// # Safety
+///
+/// As [`store`]; `fresh` has an entry for the class of every site.
+pub(crate) unsafe fn store_fresh(set: &Set, runs: &[Run], fresh: &[Fresh]) -> Result<bool, (Step, i32, usize)> {
+    match run(set, set.sites(), runs, fresh) {
+        (0, ..) => Ok(true),
+        (STEP_EXECUTABLE, errno, address) => Err((Step::Executable, errno, address)),
+        _ => Ok(false),
+    }
+}
+
+/// The step that failed, its error number, the address of its run.
+fn run(set: &Set, sites: &[Site], runs: &[Run], fresh: &[Fresh]) -> (usize, i32, usize) {
     let table = set.table();
     let runs = runs.as_ptr_range();
     let sites = sites.as_ptr_range();
@@ -392,15 +532,12 @@ pub(crate) unsafe fn store(set: &Set, sites: &[Site], runs: &[Run]) -> Result<()
         branches: branches.start,
         branches_end: branches.end,
         states: table.branch_states,
+        fresh: if fresh.is_empty() { core::ptr::null() } else { fresh.as_ptr() },
+        stopped: core::ptr::null(),
         step: 0,
         address: 0,
     };
-    // SAFETY: (40) the caller's promise.
+    // SAFETY: (40) the promise of `store` and `store_fresh`.
     let result = unsafe { leaf(&mut order) };
-    match order.step {
-        0 => Ok(()),
-        STEP_WRITABLE => Err((Step::Writable, result.wrapping_neg(), order.address)),
-        STEP_POPULATE => Err((Step::Populate, result.wrapping_neg(), order.address)),
-        _ => Err((Step::Executable, result.wrapping_neg(), order.address)),
-    }
+    (order.step, result.wrapping_neg(), order.address)
 }

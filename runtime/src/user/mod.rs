@@ -9,6 +9,7 @@
 //!
 //! If neither works, the error names the step and its errno, and the program runs on with its calls.
 
+mod fresh;
 mod leaf;
 pub mod live;
 mod memory;
@@ -19,7 +20,7 @@ mod threads;
 mod trap;
 mod view;
 
-use crate::batch::{Options, prepare, remember, sites};
+use crate::batch::{Options, begin, prepare, remember, sites};
 use crate::branch::Branch;
 use crate::choose::Goal;
 use crate::error::{Error, Step};
@@ -129,6 +130,15 @@ unsafe fn run(set: &Set, goal: Goal, options: Options) -> Result<Report, Error> 
     // A handler could have sites in it, and lies in text that is not executable for a moment.
     let _blocked = SignalsBlocked::new();
     let _locked = Locked::new();
+    // SAFETY: (144) one thread, says the caller, and this is the only patcher.
+    unsafe { begin(set, goal, options) }?;
+    // SAFETY: (145) begun.
+    if let Some(result) = unsafe { fresh::patch(set, goal) } {
+        let report = result?;
+        // SAFETY: (146) written.
+        unsafe { remember(set, goal) };
+        return Ok(report);
+    }
     let mut runs = Runs::new();
     let note = |address, len| {
         runs.add(address, len);

@@ -43,10 +43,15 @@ impl Runs {
     }
 
     /// Adds the pages of the `len` bytes at `address`.
+    #[inline]
     pub(crate) fn add(&mut self, address: usize, len: usize) {
-        if self.last.start <= address && address.wrapping_add(len) <= self.last.end {
-            return;
+        if address < self.last.start || self.last.end < address.wrapping_add(len) {
+            self.add_elsewhere(address, len);
         }
+    }
+
+    #[inline(never)]
+    fn add_elsewhere(&mut self, address: usize, len: usize) {
         let start = address & !(PAGE - 1);
         let end = address.wrapping_add(len).wrapping_add(PAGE - 1) & !(PAGE - 1);
         let place = self.as_slice().partition_point(|run| run.end.wrapping_add(self.gap) <= start);
