@@ -124,6 +124,9 @@ fn decode_item(bytes: &[u8], offset: u32, len: u32, arch: Arch) -> Vec<Instructi
     instructions
 }
 
+/// The longest row, in bytes, that a note repeats.
+const MAX_SHOWN: usize = 120;
+
 /// A finding of the assembler as one of ours, at its place in the source.
 fn translate(found: pvc_asm::Diagnostic, asm: &Asm, syntax: Syntax, sources: &SourceMap) -> Diagnostic {
     let code = match found.severity {
@@ -133,6 +136,11 @@ fn translate(found: pvc_asm::Diagnostic, asm: &Asm, syntax: Syntax, sources: &So
     let mut ours = Diagnostic::new(code, asm.source_span(found.span), found.message).label(found.label);
     ours.notes = found.notes;
     ours.help = found.help;
+    // What a role stands for is not to be seen in the source.
+    let (resolved, written) = (asm.text.trim(), sources.text(asm.span).trim());
+    if resolved != written && !resolved.contains('\n') && resolved.len() <= MAX_SHOWN {
+        ours = ours.note(format!("with its operands in place the row is `{resolved}`"));
+    }
     if found.severity == pvc_asm::Severity::Warning {
         ours = ours.note("GNU as takes this with a warning; a patch set does not");
     } else if ours.help.is_none()
@@ -191,7 +199,12 @@ fn unusable_fixups<'a>(fixups: &'a [Fixup], asm: &'a Asm) -> impl Iterator<Item 
             Diagnostic::new(
                 Finding::FIXUP,
                 asm.source_span(fixup.span.clone()),
-                format!("the patcher cannot fill in `{}` here", fixup.symbol),
+                match asm.text.get(fixup.span.clone()) {
+                    Some(target) if fixup.symbol == "*ABS*" => {
+                        format!("the patcher cannot work out the distance to `{target}`")
+                    }
+                    _ => format!("the patcher cannot fill in `{}` here", fixup.symbol),
+                },
             )
             .label(reason)
             .note("it knows fields of 8, 16, 32 and 64 bits with an address, and of 8 and 32 bits with a distance"),
