@@ -8,6 +8,7 @@ pub mod arch;
 pub mod assemble;
 mod builder;
 pub mod check;
+pub mod compare;
 mod compile;
 mod decode;
 pub mod diagnostics;

@@ -2,7 +2,9 @@
 
 mod asm;
 mod compile;
+mod diff;
 mod fmt;
+mod help;
 mod infer;
 mod report;
 mod show;

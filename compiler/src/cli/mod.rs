@@ -2,9 +2,11 @@
 
 mod asm;
 mod compile;
+mod diff;
 mod explain;
 mod fix;
 mod fmt;
+mod help;
 mod infer;
 mod report;
 mod show;
@@ -49,12 +51,18 @@ enum Command {
     Show(show::ShowArgs),
     /// Tell what rows need: the smallest clobbers, conditions, bytes and sites, ready to paste
     Infer(infer::InferArgs),
+    /// Compare two patch sets by what they mean: ops, contracts, bytes, slack
+    Diff(diff::DiffArgs),
     /// Assemble text, as GNU as would, and print the bytes
     Asm(asm::AsmArgs),
     /// Serve an editor on standard input and output (Language Server Protocol)
     Lsp(LspArgs),
     /// Disassemble bytes to text that assembles to them again
     Dis(asm::DisArgs),
+    /// Print the completions for a shell
+    Completions(help::CompletionsArgs),
+    /// Print the manual page, or write those of all commands
+    Man(help::ManArgs),
 }
 
 #[derive(clap::Args)]
@@ -98,6 +106,9 @@ pub(crate) fn run() -> ExitCode {
         Command::Test(args) => test::test(&args, color),
         Command::Show(args) => show::show(&args, color),
         Command::Infer(args) => infer::infer(&args, color),
+        Command::Diff(args) => diff::diff(&args, color),
+        Command::Completions(args) => help::completions(&args),
+        Command::Man(args) => help::man(&args),
         Command::Asm(args) => asm::asm(&args, color),
         Command::Dis(args) => asm::dis(&args),
         Command::Lsp(_) => match pvc::lsp::serve_stdio() {
