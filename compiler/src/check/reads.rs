@@ -1,9 +1,9 @@
 //! What a row reads that holds nothing to rely on.
 
-use super::RowCheck;
 use super::effects::flag_names;
 use super::registers::Cell;
 use super::transfer::Event;
+use super::{RowCheck, fixes};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
 use std::collections::BTreeMap;
 
@@ -27,23 +27,25 @@ fn undefined_registers(row: &RowCheck<'_>, diagnostics: &mut Diagnostics) {
             }
         }
     }
+    // What one instruction reads is one finding.
+    let mut read: BTreeMap<u32, Vec<String>> = BTreeMap::new();
     for (cell, offset) in first {
-        let name = cell.name(arch);
-        let inputs: Vec<String> = row
-            .context
-            .contract
-            .params
-            .iter()
-            .map(|param| format!("{} in {}", param.name, crate::arch::register_name(param.register)))
-            .collect();
-        let inputs = if inputs.is_empty() { "none".to_owned() } else { inputs.join(", ") };
+        read.entry(offset).or_default().push(cell.name(arch).to_string());
+    }
+    let params = row.context.contract.params.iter();
+    let inputs: Vec<String> =
+        params.map(|param| format!("{} in {}", param.name, crate::arch::register_name(param.register))).collect();
+    let inputs = if inputs.is_empty() { "none".to_owned() } else { inputs.join(", ") };
+    for (offset, names) in read {
+        let are = if names.len() == 1 { "is no input" } else { "are no inputs" };
+        let names = fixes::list(&names);
         diagnostics.push(
             Diagnostic::new(
                 Code::UNDEFINED_READ,
                 row.span(Some(offset)),
-                format!("`{}` reads {name}, which is no input and which nothing has set", row.context.op.name),
+                format!("`{}` reads {names}, which {are} and which nothing has set", row.context.op.name),
             )
-            .label(format!("uses {name}"))
+            .label(format!("uses {names}"))
             .note(format!("inputs here: {inputs}")),
         );
     }

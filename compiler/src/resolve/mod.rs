@@ -139,7 +139,7 @@ impl Context<'_> {
         }
     }
 
-    /// Adds to a finding the fix that takes the item at `item` out of its list; nothing if it stands alone.
+    /// Adds to a finding the fix that takes the item at `item` out of its list, or drops a `clobbers` line of nothing else.
     fn drop_item(&self, found: Diagnostic, item: Span) -> Diagnostic {
         let text = &self.sources.file(item.file).text;
         let blanks = [' ', '\t'];
@@ -149,6 +149,11 @@ impl Context<'_> {
             Span { start: before.len() as u32 - 1, ..item }
         } else if let Some(rest) = after.strip_prefix(',') {
             Span { end: (text.len() - rest.trim_start_matches(blanks).len()) as u32, ..item }
+        } else if let Some(head) = before.trim_end().strip_suffix("clobbers")
+            && (after.is_empty() || after.starts_with(['\n', '\r', '}']) || after.starts_with("//"))
+        {
+            let clause = Span { start: head.len() as u32, ..item };
+            return found.fix("drop the clause", self.sources.cut(clause), "");
         } else {
             return found;
         };
