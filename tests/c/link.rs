@@ -14,6 +14,7 @@ op do.add(a: word, b: word) -> sum: word {
     x86_64 { lea ({a}, {b}), {sum} }
     i386   { add {b}, {sum} }
 }
+branch far.away = false
 ";
 
 /// The same set with another contract, and sites that do not name the ops structure.
@@ -69,14 +70,16 @@ impl Linker {
     }
 }
 
-/// `count` functions with a site each, called by `use_NAME`, and as many that nobody calls.
+/// `count` functions with a site of the op and one of the branch each, called by `use_NAME`, and as many that nobody calls.
 fn unit(name: &str, count: usize) -> String {
-    let mut text = "#include \"demo.h\"\n".to_owned();
+    // gcc puts the branch's target into another section.
+    let mut text = "#include \"demo.h\"\nvoid seldom(void) __attribute__((cold));\n".to_owned();
     for index in 0..count {
         for kind in ["live", "dead"] {
             text.push_str(&format!(
                 "__attribute__((noinline)) unsigned long {kind}_{name}_{index}(unsigned long a);\n\
-                 unsigned long {kind}_{name}_{index}(unsigned long a) {{ return pv_demo_do_add(a, {index}); }}\n"
+                 unsigned long {kind}_{name}_{index}(unsigned long a) \
+                 {{\n\tif (pv_demo_branch_far_away())\n\t\tseldom();\n\treturn pv_demo_do_add(a, {index});\n}}\n"
             ));
         }
     }
@@ -98,12 +101,17 @@ const MAIN: &str = r#"
 #define CHECK(condition) do { if (!(condition)) { printf("line %d: %s: %u sites\n", __LINE__, #condition, report.sites); return 1; } } while (0)
 #ifdef UNITS
 unsigned long use_a(unsigned long), use_b(unsigned long);
+void seldom(void) __attribute__((cold));
+static unsigned seen;
+void seldom(void) { seen++; }
 #endif
 int main(int argc, char **argv)
 {
 	unsigned least = argc > 1 ? (unsigned)atoi(argv[1]) : 0, most = argc > 2 ? (unsigned)atoi(argv[2]) : 0;
 	struct pv_report report = { 0 };
 	unsigned long before = 0, after = 0;
+	unsigned called = argc > 3 ? (unsigned)atoi(argv[3]) : 0;
+	(void)called;
 #ifdef UNITS
 	before = use_b(use_a(1));
 #endif
@@ -114,9 +122,14 @@ int main(int argc, char **argv)
 	}
 	CHECK(pv_patch(&pv_demo_set, 0, &report) == PV_OK);
 	CHECK(report.sites >= least && report.sites <= most && report.rows == report.sites);
+	CHECK(report.branch_sites == report.sites);
 	pv_demo_ops.do_add = 0;
 #ifdef UNITS
 	after = use_b(use_a(1));
+	CHECK(before == after && !seen);
+	CHECK(pv_set_branch(&pv_demo_set, PV_DEMO_BRANCH_far_away, 1, &report) == PV_OK);
+	after = use_b(use_a(1));
+	CHECK(before == after && seen == called);
 #endif
 	CHECK(before == after);
 	return 0;
@@ -129,8 +142,8 @@ fn records_survive_every_linker() {
     let main = tables.write("main.c", MAIN);
     for compiler in COMPILERS {
         for pie in [&["-m64", "-fPIE"][..], &["-m64", "-fno-pie"], &["-m32", "-fno-pie"]] {
-            for count in [0, 1, 600] {
-                let setup = Setup::new(compiler, pie).and(&["-O1", "-ffunction-sections", "-Wall", "-Werror"]);
+            for count in [0, 1, 300] {
+                let setup = Setup::new(compiler, pie).and(&["-O2", "-ffunction-sections", "-Wall", "-Werror"]);
                 // The patcher between two units with sites: the run of their pages must leave its own page out.
                 let mut sources = vec![main.clone(), tables.dir.join("demo.c"), runtime().join("pvc.c")];
                 if count > 0 {
@@ -156,7 +169,11 @@ fn records_survive_every_linker() {
                             (false, _) => (all, all),
                         };
                         println!("{compiler} {pie:?} {linker:?} gc {gc}: {least} to {most} sites");
-                        run(&program, &[&least.to_string(), &most.to_string()], &setup);
+                        run(
+                            &program,
+                            &[least, most, live].map(|count| count.to_string()).each_ref().map(String::as_str),
+                            &setup,
+                        );
                     }
                 }
             }

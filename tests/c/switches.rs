@@ -1,6 +1,6 @@
 //! Static branches in C: what they do, and what compilers make of them.
 
-use crate::build::{COMPILERS, Setup, TARGETS, Tables, fixture, output, run, set};
+use crate::build::{COMPILERS, Setup, TARGETS, Tables, fixture, output, run, set, succeed};
 use std::path::Path;
 use std::process::Command;
 
@@ -26,6 +26,27 @@ fn sites_follow_their_branches() {
                 let program = setup.program(&tables, "switches", &sources);
                 run(&program, &[], &setup);
             }
+        }
+    }
+}
+
+/// The header as C++17, and in freestanding C with the kernel's flags.
+#[test]
+fn the_header_compiles_everywhere() {
+    let tables = Tables::of("switches_header", &set("switches.pv"));
+    let text = "#include \"switches.h\"\nint asked(void);\nint asked(void) { return pv_switches_branch_stats(); }\n";
+    let (c, cpp) = (tables.write("asked.c", text), tables.write("asked.cpp", text));
+    for compiler in COMPILERS {
+        for (source, flags) in [
+            (&cpp, &["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O2"][..]),
+            (&cpp, &["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O0"]),
+            (
+                &c,
+                &["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O2", "-ffreestanding", "-mcmodel=kernel", "-fno-pic"],
+            ),
+        ] {
+            let setup = Setup::new(compiler, flags);
+            succeed(setup.command(&tables).arg("-c").arg(source).arg("-o").arg(tables.dir.join("asked.o")));
         }
     }
 }

@@ -242,6 +242,9 @@ fn trials() -> Vec<Trial> {
             add(format!("failures/{failure}/{}", config.name), Box::new(|| execute("failures", config, &[failure])));
         }
     }
+    for config in [&CODEGEN[0], &CODEGEN[1]] {
+        add(format!("switches/live/{}", config.name), Box::new(|| execute("switches", config, &["live"])));
+    }
     add("switches/out_of_line".to_owned(), Box::new(out_of_line));
     add("example".to_owned(), Box::new(example));
     add("one_page/O0".to_owned(), Box::new(one_page));

@@ -4,7 +4,7 @@ include!(concat!(env!("PV_OUT"), "/switches.rs"));
 
 use pvc_runtime::{Branch, Features, Status, user};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use switches::branches::{NET_OFFLOAD, STATS, TRACE_ENABLED};
 use switches::{SET, net, stats, trace};
 
@@ -74,7 +74,50 @@ fn set(branch: Branch, value: bool) -> pvc_runtime::Report {
     unsafe { user::set_branch(branch, value) }.expect("can be switched")
 }
 
+/// Two threads ask while this one switches; what is not live is refused.
+fn live() {
+    let toggles = std::env::var("PVC_LIVE_TOGGLES").map_or(1000, |count| count.parse().expect("a number"));
+    let (stop, wrong, asked) = (AtomicBool::new(false), AtomicU32::new(0), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let mut values = [1; 64];
+                    let on = far_path(&mut values);
+                    let touched = |index: usize| values[index] != 1;
+                    let whole = touched(2) != on && touched(33) == on;
+                    let good = whole && matches!(offload_path(7), 6 | 7) && hot_path(7) == 8;
+                    wrong.fetch_add(u32::from(!good), Ordering::Relaxed);
+                    asked.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        while asked.load(Ordering::Relaxed) < 10 {
+            std::thread::yield_now();
+        }
+        for round in 0..toggles {
+            let on = round % 2 == 0;
+            STATS.want(on);
+            NET_OFFLOAD.want(!on);
+            // SAFETY: no handler of SIGTRAP has a site in it, and no thread blocks the signal.
+            let report = unsafe { user::live::patch_branches(&SET) }.expect("can be switched");
+            assert_eq!(report.jumps, if on { report.branch_sites - 1 } else { 0 }, "all but the one of hot_path");
+            assert_eq!((far_path(&mut [1; 64]), offload_path(7)), (on, if on { 6 } else { 7 }));
+        }
+        // SAFETY: as above.
+        let error = unsafe { user::live::set_branch(TRACE_ENABLED, true) }.expect_err("is not live");
+        assert_eq!((error.status, error.branch), (Status::NotLive, 0));
+        assert!(!TRACE_ENABLED.value() && hot_path(7) == 8);
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(wrong.load(Ordering::Relaxed), 0);
+    println!("{toggles} batches, {} breakpoints hit", user::live::breakpoints());
+}
+
 fn main() {
+    if std::env::args().any(|argument| argument == "live") {
+        return live();
+    }
     check(false, true, false);
     let sites = SET.branch_sites().len();
     assert!(sites >= 6);
