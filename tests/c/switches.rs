@@ -51,6 +51,23 @@ fn the_header_compiles_everywhere() {
     }
 }
 
+/// A set of branches alone has a table too.
+#[test]
+fn no_ops() {
+    let text = "patchset only { arch x86_64, i386 }\nbranch a.b = false\n";
+    let tables = Tables::from_text("switches_only", text);
+    let main = "#include \"only.h\"\n#include \"pvc.h\"\nint main(void)\n{\n\tif (pv_only_branch_a_b())\n\t\treturn 1;\n\
+                \tif (pv_set_branch(&pv_only_set, PV_ONLY_BRANCH_a_b, 1, 0) || pv_patch(&pv_only_set, 0, 0))\n\t\treturn 2;\n\
+                \treturn pv_only_branch_a_b() ? 0 : 3;\n}\n";
+    let main = tables.write("main.c", main);
+    for compiler in COMPILERS {
+        for target in TARGETS {
+            let setup = Setup::new(compiler, target).and(&WARNINGS).and(&["-O1"]);
+            run(&setup.program(&tables, "only", std::slice::from_ref(&main)), &[], &setup);
+        }
+    }
+}
+
 /// The code of a function as `objdump` shows it: one instruction a line, without addresses and bytes.
 fn code(program: &Path, function: &str) -> Vec<String> {
     let shown = output(Command::new("objdump").args(["-d", "--no-show-raw-insn"]).arg(program));

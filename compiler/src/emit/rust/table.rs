@@ -190,11 +190,10 @@ pub(super) fn statics(cx: &Context<'_>, text: &mut Text) {
         layout.plans.len(),
         layout.plans.iter().map(|(kind, len)| format!("Plan::new({kind}, {len})")).collect::<Vec<_>>().join(", ")
     );
-    line!(
-        text,
-        "static APPLIED: Scratch<[*const c_void; {0}]> = Scratch::new([::core::ptr::null(); {0}]);",
-        layout.ops.len()
-    );
+    let ops = layout.ops.len();
+    // A list that is empty has no element to repeat: clippy takes that for a mistake.
+    let nulls = if ops == 0 { "[]".to_owned() } else { format!("[::core::ptr::null(); {ops}]") };
+    line!(text, "static APPLIED: Scratch<[*const c_void; {ops}]> = Scratch::new({nulls});");
 }
 
 fn op(cx: &Context<'_>, id: usize, text: &mut Text) {

@@ -21,6 +21,9 @@ const ROUNDS: usize = 31;
 const PASSES: u64 = 200_000;
 const QUESTIONS: u64 = 32;
 
+/// Asks in this many passes; returns how often the answer was yes.
+type Loop = fn(u64) -> u64;
+
 #[cold]
 #[inline(never)]
 fn traced(seen: &mut u64) {
@@ -79,7 +82,7 @@ fn median(mut times: Vec<Duration>) -> f64 {
 
 fn main() {
     static_keys::global_init();
-    let loops: [(&str, fn(u64) -> u64); 4] = [
+    let loops: [(&str, Loop); 4] = [
         ("no question", nothing),
         ("static branch, off", static_branch),
         ("static-keys crate, off", static_key),
