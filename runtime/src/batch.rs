@@ -8,7 +8,7 @@ use crate::report::{Report, Way};
 use crate::set::Set;
 use crate::table::{FORMAT, Plan, Site};
 use crate::text::Text;
-use crate::verify::{Verified, classify, locate, pieces, verify};
+use crate::verify::{Last, Verified, classify, locate, pieces, verify};
 
 /// How strict a batch is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -153,9 +153,10 @@ pub(crate) unsafe fn verify_each(
     report: &mut Report,
     mut visit: impl FnMut(&Site, &Verified<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
+    let mut last = Last::default();
     for site in sites(set, goal) {
         // SAFETY: (71) plans were filled by `begin`.
-        let verified = unsafe { verify(set, site) }?;
+        let verified = unsafe { verify(set, site, &mut last) }?;
         match verified.outcome {
             Outcome::Row => report.rows += 1,
             Outcome::Nops => report.nops += 1,

@@ -81,6 +81,8 @@ pub(crate) struct Verified<'a> {
     pub(crate) outcome: Outcome,
     /// Bytes that must be written; 0: it already is what it should be.
     pub(crate) bytes: usize,
+    /// What a short site holds, and what it is to hold.
+    pub(crate) short: Option<(u64, u64)>,
 }
 
 /// The class and plan of a record, if the table has them.
@@ -103,7 +105,7 @@ pub(crate) unsafe fn classify<'a>(set: &'a Set, site: &Site) -> Result<(Class<'a
 /// # Safety
 ///
 /// As [`classify`], and the plans are filled; the text of the site is mapped and readable.
-pub(crate) unsafe fn verify<'a>(set: &'a Set, site: &Site) -> Result<Verified<'a>, Error> {
+pub(crate) unsafe fn verify<'a>(set: &'a Set, site: &Site, last: &mut Last) -> Result<Verified<'a>, Error> {
     // SAFETY: (19) the caller's promise.
     let (class, plan) = unsafe { classify(set, site) }?;
     let place = locate(&class, site);
@@ -116,29 +118,72 @@ pub(crate) unsafe fn verify<'a>(set: &'a Set, site: &Site) -> Result<Verified<'a
         return Err(here(Status::NoCall));
     }
     let flags = class.op.flags;
-    if let Some(changes) = quick(&class, plan, place) {
-        return Ok(Verified { place, plan, flags, outcome, bytes: if changes { usize::from(plan.len) } else { 0 } });
+    let before = last.form.filter(|_| last.class == site.class());
+    if let Some((changes, found, wanted)) = quick(&class, plan, place, before) {
+        let bytes = if changes { usize::from(plan.len) } else { 0 };
+        return Ok(Verified { place, plan, flags, outcome, bytes, short: Some((found, wanted)) });
     }
-    let bytes = verify_thoroughly(&class, plan, place)?;
-    Ok(Verified { place, plan, flags, outcome, bytes })
+    let (bytes, form) = verify_thoroughly(&class, plan, place)?;
+    *last = Last { class: site.class(), form };
+    Ok(Verified { place, plan, flags, outcome, bytes, short: None })
 }
 
-/// The answer for nearly all sites, from one load of their text: whether a site that holds a row without fields, or the
-/// call that the compiler left, changes. `None`: look closer.
+/// A form of up to 8 bytes with at most one 32-bit field: what nearly all sites hold.
+#[derive(Clone, Copy)]
+struct Short {
+    bytes: u64,
+    /// Offset and target of the field.
+    field: Option<(u8, usize)>,
+}
+
+impl Short {
+    fn of(plan: &Plan) -> Option<Self> {
+        let bytes = u64::from_le_bytes(*plan.bytes.first_chunk()?);
+        let field = match (plan.nrel, plan.rel_width) {
+            (0, _) => None,
+            (1, [4, ..]) if plan.rel_offset[0] <= 4 => Some((plan.rel_offset[0], plan.rel_target[0].addr())),
+            _ => return None,
+        };
+        Some(Self { bytes, field })
+    }
+
+    /// The bytes at an address; `None` if the target is out of reach.
+    #[inline]
+    fn at(self, site: usize) -> Option<u64> {
+        let Some((offset, target)) = self.field else { return Some(self.bytes) };
+        let distance = target.wrapping_sub(site.wrapping_add(usize::from(offset))) as isize;
+        let field = u64::from(i32::try_from(distance).ok()? as u32).wrapping_shl(8 * u32::from(offset));
+        let hole = u64::from(u32::MAX).wrapping_shl(8 * u32::from(offset));
+        Some(self.bytes & !hole | field)
+    }
+}
+
+/// The form that the last site of a class held: the next one most often holds the same.
+#[derive(Default)]
+pub(crate) struct Last {
+    class: u32,
+    form: Option<Short>,
+}
+
+/// The answer for nearly all sites, from one load of their text: whether a site that holds what it should, what the last one
+/// of its class held, or the call that the compiler left, changes; what it holds, and what it is to hold. `None`: look closer.
 #[inline]
-fn quick(class: &Class<'_>, plan: &Plan, place: Place) -> Option<bool> {
+fn quick(class: &Class<'_>, plan: &Plan, place: Place, last: Option<Short>) -> Option<(bool, u64, u64)> {
     const PAGE: usize = 4096;
-    if plan.nrel != 0 || class.has_stub() || plan.len > 8 || place.site % PAGE > PAGE - 8 {
+    if class.has_stub() || plan.len > 8 || place.site % PAGE > PAGE - 8 {
         return None;
     }
+    let wanted = Short::of(plan)?.at(place.site)?;
     let text = core::ptr::with_exposed_provenance::<u64>(place.site);
     // SAFETY: (63) as (20); the 8 bytes lie on the page that the site is on.
     let found = unsafe { text.read_unaligned() };
     let mask = u64::MAX >> (64 - 8 * u32::from(plan.len)).min(63);
     let same = |form: u64| (found ^ form) & mask == 0;
-    let wanted = plan.bytes.first_chunk::<8>()?;
-    if same(u64::from_le_bytes(*wanted)) {
-        return Some(false);
+    if same(wanted) {
+        return Some((false, found, wanted));
+    }
+    if last.and_then(|last| last.at(place.site)).is_some_and(same) {
+        return Some((true, found, wanted));
     }
     let target = match class.kind.operand {
         OPERAND_SLOT_REL => class.set.slot(class.id).addr(),
@@ -149,13 +194,13 @@ fn quick(class: &Class<'_>, plan: &Plan, place: Place) -> Option<bool> {
     let opcode_bits = 8 * u32::from(class.kind.opcode_len);
     let opcode = u64::from(u32::from_le_bytes(class.kind.opcode));
     let call = opcode | u64::from(field as u32).checked_shl(opcode_bits)?;
-    same(call).then_some(true)
+    same(call).then_some((true, found, wanted))
 }
 
-/// Any site, whatever stands there: how many bytes must be written.
+/// Any site, whatever stands there: how many bytes must be written, and what it holds, if that is a short form.
 #[cold]
 #[inline(never)]
-fn verify_thoroughly(class: &Class<'_>, plan: &Plan, place: Place) -> Result<usize, Error> {
+fn verify_thoroughly(class: &Class<'_>, plan: &Plan, place: Place) -> Result<(usize, Option<Short>), Error> {
     let here = |status| Error::new(status).at(class.id, place.site);
     let (piece, stub) = pieces(plan, place).map_err(here)?;
     if class.has_stub() && !stub_is_known(class, place) {
@@ -163,28 +208,30 @@ fn verify_thoroughly(class: &Class<'_>, plan: &Plan, place: Place) -> Result<usi
     }
     let stub_stands = stub.as_ref().is_none_or(Piece::stands);
     if piece.stands() && stub_stands {
-        return Ok(0);
+        return Ok((0, None));
     }
-    if !site_is_known(class, place) && !piece.stands() {
+    let known = known_form(class, place);
+    if known.is_none() && !piece.stands() {
         return Err(foreign(class, place));
     }
-    Ok(piece.len + stub.map_or(0, |piece| piece.len))
+    Ok((piece.len + stub.map_or(0, |piece| piece.len), known.as_ref().and_then(Short::of)))
 }
 
-/// Whether the site holds one of its known forms.
-fn site_is_known(class: &Class<'_>, place: Place) -> bool {
-    let stands = |plan: Plan| pieces(&plan, place).is_ok_and(|(site, _)| site.stands());
-    let stands_if_built = |built: Result<Plan, Status>| built.is_ok_and(stands);
+/// The known form that the site holds.
+fn known_form(class: &Class<'_>, place: Place) -> Option<Plan> {
+    let standing = |built: Result<Plan, Status>| {
+        built.ok().filter(|plan| pieces(plan, place).is_ok_and(|(site, _)| site.stands()))
+    };
     let set = class.set;
     let first = usize::from(class.op.row);
     let rows = set.rows().get(first..first.wrapping_add(usize::from(class.op.nrows))).unwrap_or(&[]);
     let identity = set.table().identity_row;
-    stands_if_built(class.original())
-        || rows.iter().any(|row| stands_if_built(class.row(row)))
-        || (identity != NONE && set.row(identity).is_some_and(|row| stands_if_built(class.row(row))))
-        || (class.op.flags & OP_RESULT == 0 && stands(class.nops()))
-        || stands_if_built(class.call(set.applied(class.id)))
-        || stands_if_built(class.call(class.op.default_fn))
+    standing(class.original())
+        .or_else(|| rows.iter().find_map(|row| standing(class.row(row))))
+        .or_else(|| (identity != NONE).then(|| set.row(identity)).flatten().and_then(|row| standing(class.row(row))))
+        .or_else(|| (class.op.flags & OP_RESULT == 0).then(|| standing(Ok(class.nops()))).flatten())
+        .or_else(|| standing(class.call(set.applied(class.id))))
+        .or_else(|| standing(class.call(class.op.default_fn)))
 }
 
 /// Whether a stub is the set's stub, with its call in one of its known forms.

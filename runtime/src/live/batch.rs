@@ -26,26 +26,33 @@ pub(crate) unsafe fn collect(
 ) -> Result<Report, Error> {
     // SAFETY: (65) the caller's promise.
     let mut report = unsafe { begin(set, goal, options) }?;
-    let mut enter = |live: bool, address: usize, bytes: &[u8]| {
-        let change = Change::to(address, bytes).filter(|_| live);
-        let change = change.ok_or_else(|| Error::new(Status::NotLive).at(NONE, address))?;
-        admit(address, bytes.len()).map_err(|errno| Error::refused(Step::Admit, errno, address))?;
+    let mut enter = |live: bool, address: usize, change: Option<Change>| {
+        let change = change.filter(|_| live).ok_or_else(|| Error::new(Status::NotLive).at(NONE, address))?;
+        let len = change.new_bytes().len();
+        admit(address, len).map_err(|errno| Error::refused(Step::Admit, errno, address))?;
         journal.push(change)
     };
     let visit_branch = |record: &BranchSite, address, bytes: &[u8]| {
         let flags = set.branches().get(usize::from(record.branch)).map_or(0, |branch| branch.flags);
-        enter(flags & BRANCH_LIVE != 0 && record.flags & SITE_LIVE != 0, address, bytes)
+        enter(flags & BRANCH_LIVE != 0 && record.flags & SITE_LIVE != 0, address, Change::to(address, bytes))
     };
     // SAFETY: (136) the caller's promise.
     unsafe { branch::prepare(set, goal, &mut report, visit_branch) }?;
     let visit = |site: &Site, verified: &Verified<'_>| {
         let live = verified.flags & OP_LIVE != 0 && site.kind & SITE_LIVE != 0;
         let here = |error: Error| Error { op: site.op, ..error };
+        if verified.bytes == 0 {
+            return Ok(());
+        }
+        if let Some((found, wanted)) = verified.short {
+            let address = verified.place.site;
+            return enter(live, address, Some(Change::short(address, site.len, found, wanted))).map_err(here);
+        }
         let (piece, stub) = pieces(verified.plan, verified.place)
             .map_err(|status| Error::new(status).at(site.op, verified.place.site))?;
         for piece in stub.iter().chain([&piece]) {
             if !piece.stands() {
-                enter(live, piece.address, piece.bytes()).map_err(here)?;
+                enter(live, piece.address, Change::to(piece.address, piece.bytes())).map_err(here)?;
             }
         }
         Ok(())

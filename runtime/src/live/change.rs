@@ -29,6 +29,17 @@ impl Change {
         (!new.is_empty()).then_some(change)
     }
 
+    /// The change of a site of up to 8 bytes.
+    pub(crate) fn short(address: usize, len: u8, old: u64, new: u64) -> Self {
+        let mut change = Self { address, len, ..Self::NONE };
+        for (to, from) in [(&mut change.old, old), (&mut change.new, new)] {
+            if let Some(to) = to.first_chunk_mut() {
+                *to = from.to_le_bytes();
+            }
+        }
+        change
+    }
+
     /// Where.
     pub const fn address(&self) -> usize {
         self.address

@@ -6,8 +6,9 @@ use pvc_runtime::user::live::{self, Request, View};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-fn count() -> u64 {
-    std::env::var("PVC_LIVE_TOGGLES").map_or(1000, |count| count.parse().expect("a number"))
+/// How often to toggle, and how often threads must run into breakpoints meanwhile.
+fn count() -> (u64, u64) {
+    std::env::var("PVC_LIVE_TOGGLES").map_or((1000, 100), |count| (count.parse().expect("a number"), 1000))
 }
 
 /// Ends the threads, also when a check fails.
@@ -61,12 +62,12 @@ fn toggle(round: u64, view: View) {
 
 fn breakpoints(view: View) {
     crate::start();
-    let count = count();
+    let (count, enough) = count();
     let before = live::breakpoints();
     let mut rounds = 0;
     let torn = watch(|_| {
         // As many as asked for, and as it takes for the handler to be used.
-        while rounds < count || live::breakpoints() - before < 1000 {
+        while rounds < count || live::breakpoints() - before < enough {
             toggle(rounds, view);
             rounds += 1;
         }
@@ -90,7 +91,7 @@ pub(crate) fn word() {
     crate::start();
     let refused = crate::live_as(ONE, View::Word).unwrap_err();
     assert_eq!(refused.status, pvc_runtime::Status::NotLive);
-    let (count, words) = (count(), table::words_alone());
+    let (count, words) = (count().0, table::words_alone());
     let torn = watch(|_| {
         for round in 0..count {
             let features = if round.is_multiple_of(2) { ONE } else { TWO };

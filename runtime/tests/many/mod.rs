@@ -83,6 +83,14 @@ impl Fixture {
         })
     }
 
+    /// The same with a live op.
+    #[allow(dead_code, reason = "not all users of this module patch live")]
+    pub(crate) fn live() -> Box<Self> {
+        let mut fixture = Self::new();
+        fixture.op[0].flags = OP_LIVE;
+        fixture
+    }
+
     /// The set over an arena whose records and slot were written.
     pub(crate) fn set(&mut self, arena: &Arena, count: usize) -> Set {
         let sites = arena.start.wrapping_add(4096).cast::<Site>().cast_const();
@@ -127,7 +135,18 @@ impl Fixture {
 }
 
 /// Writes the slot and the records, as the linker would have.
+#[allow(dead_code, reason = "not all users of this module patch at start")]
 pub(crate) fn fill(arena: &Arena, sites: usize, step: usize) {
+    fill_as(arena, sites, step, 1);
+}
+
+/// The same with records of live sites.
+#[allow(dead_code, reason = "not all users of this module patch live")]
+pub(crate) fn fill_live(arena: &Arena, sites: usize, step: usize) {
+    fill_as(arena, sites, step, 1 | SITE_LIVE);
+}
+
+fn fill_as(arena: &Arena, sites: usize, step: usize, kind: u8) {
     // SAFETY: inside the arena's first, writable part.
     unsafe {
         arena.start.cast::<*const c_void>().write(default_fn as *const c_void);
@@ -136,7 +155,7 @@ pub(crate) fn fill(arena: &Arena, sites: usize, step: usize) {
             let record = records.add(index);
             let site = arena.text.add(index * step);
             let disp = (site.addr() as isize - record.addr() as isize) as i32;
-            record.write(Site { disp, op: 0, len: 6, kind: 1 });
+            record.write(Site { disp, op: 0, len: 6, kind });
         }
     }
 }
