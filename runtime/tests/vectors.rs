@@ -1,0 +1,217 @@
+//! The vectors of `runtime/vectors.txt` through both runtimes: this one, and the one in C by gcc and clang. Both read the same
+//! file and must answer each line, so neither can have a case that the other lacks.
+
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use pvc_runtime::table::*;
+use pvc_runtime::{Features, Options, Set, Status, Text, apply, restore};
+use std::ffi::c_void;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const NAMES: [&str; 9] =
+    ["call.rel", "call.mem", "call.abs", "jmp.rel", "jmp.mem", "jmp.mem.cs", "jmp.stub", "nop", "inline"];
+const STUB: [u8; 33] = [
+    0x48, 0x8d, 0x64, 0x24, 0x80, 0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xe4, 0xf0, 0xff, 0x15, 0, 0, 0, 0, 0xc9, 0x48,
+    0x8d, 0xa4, 0x24, 0x80, 0, 0, 0, 0xe9, 0, 0, 0, 0,
+];
+const BYTES: [u8; 8] = [0x48, 0x89, 0xf8, 0xb8, 1, 0, 0, 0];
+
+const fn kind(opcode: [u8; 4], opcode_len: u8, len: u8, operand: u8, direct: u8) -> Kind {
+    Kind { opcode, opcode_len, len, operand, direct }
+}
+
+const KINDS: [Kind; 9] = [
+    kind([0xe8, 0, 0, 0], 1, 5, OPERAND_TRAMPOLINE, 0xe8),
+    kind([0xff, 0x15, 0, 0], 2, 6, OPERAND_SLOT_REL, 0xe8),
+    kind([0xff, 0x14, 0x25, 0], 3, 7, OPERAND_SLOT_ABS, 0xe8),
+    kind([0xe9, 0, 0, 0], 1, 5, OPERAND_TRAMPOLINE, 0xe9),
+    kind([0xff, 0x25, 0, 0], 2, 6, OPERAND_SLOT_REL, 0xe9),
+    kind([0; 4], 0, 0, OPERAND_NONE, 0),
+    kind([0xe9, 0, 0, 0], 1, 5, OPERAND_STUB, 0xe8),
+    kind([0; 4], 0, 0, OPERAND_NONE, 0xe8),
+    kind([0; 4], 0, 0, OPERAND_NONE, 0xe8),
+];
+
+const fn row(bytes: u16, len: u8, nterms: u16) -> Row {
+    Row { bytes, len, flags: 0, term: 0, nterms, fixup: 0, nfixups: 0 }
+}
+
+const ROWS: [Row; 3] = [row(0, 3, 1), row(3, 5, 0), row(0, 3, 0)];
+
+/// Memory that is writable already.
+struct Plain;
+
+impl Text for Plain {
+    fn admit(&mut self, _: usize, _: usize) -> Result<(), i32> {
+        Ok(())
+    }
+
+    fn write(&mut self, address: usize, bytes: &[u8]) {
+        // SAFETY: a site or stub in the arena.
+        unsafe { std::ptr::copy(bytes.as_ptr(), std::ptr::with_exposed_provenance_mut(address), bytes.len()) }
+    }
+}
+
+fn parse(hex: &str) -> Vec<u8> {
+    (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What this runtime makes of a line.
+fn answer(arena: &mut [u8], fields: &[&str]) -> String {
+    let [name, len, flags, state, before, _] = fields else { panic!("{fields:?}") };
+    let code = NAMES.iter().position(|kind| kind == name).unwrap() as u8;
+    let len: u8 = len.parse().unwrap();
+    let base = arena.as_mut_ptr();
+    let address = base.expose_provenance();
+    let at = |offset: usize| base.wrapping_add(offset).cast::<c_void>().cast_const();
+    let (mut op_flags, mut site_flags) = (0, 0);
+    for flag in flags.split(',') {
+        match flag {
+            "live" => (op_flags, site_flags) = (op_flags | OP_LIVE, site_flags | SITE_LIVE),
+            "result" => op_flags |= OP_RESULT,
+            "identity" => op_flags |= OP_IDENTITY,
+            "opnocall" => op_flags |= OP_NOCALL,
+            "nocall" => site_flags |= SITE_NOCALL,
+            "-" => {}
+            other => panic!("flag {other}"),
+        }
+    }
+    let installed = match *state {
+        "default" | "fast" | "norow" | "restore" => at(1280),
+        "backend" => at(1536),
+        "nop" => at(1792),
+        "identity" => at(2048),
+        "far" => std::ptr::without_provenance(address ^ 1 << 40),
+        other => panic!("state {other}"),
+    };
+    let (site, stub) = before.split_once('/').unwrap_or((before, ""));
+    let has_stub = *name == "jmp.stub";
+    let anchor = if has_stub { 512 + 33 } else { 256 };
+    arena[256..768].fill(0xcc);
+    arena[..8].copy_from_slice(&installed.addr().to_le_bytes());
+    arena[512..512 + 33].copy_from_slice(&STUB);
+    arena[512 + 29..512 + 33].copy_from_slice(&(256 + 5 - (512 + 33i32)).to_le_bytes());
+    arena[256..256 + parse(site).len()].copy_from_slice(&parse(site));
+    arena[525..525 + parse(stub).len()].copy_from_slice(&parse(stub));
+    arena[64..68].copy_from_slice(&(anchor - 64i32).to_le_bytes());
+    arena[68..72].copy_from_slice(&[0, 0, len, code | site_flags]);
+
+    let op = Op {
+        name: c"op".as_ptr(),
+        default_fn: at(1280),
+        trampoline: at(1024),
+        row: 0,
+        nrows: if *state == "norow" { 1 } else { 2 },
+        inline_row: 1,
+        plan: 0,
+        nplans: 1,
+        flags: op_flags,
+    };
+    let (mut plan, mut applied) = (Plan::new(code, len), std::ptr::null());
+    let term = Term { all: 1, none: 0 };
+    let sites = at(64).cast::<Site>();
+    let table = Table {
+        format: FORMAT,
+        mode: 64,
+        stub_len: 33,
+        stub_call: 13,
+        nkinds: 9,
+        nops: 1,
+        nrows: 3,
+        nterms: 1,
+        nfixups: 0,
+        nfeatures: 0,
+        nplans: 1,
+        identity_row: 2,
+        nbranches: 0,
+        name: c"vectors".as_ptr(),
+        ops: &op,
+        rows: ROWS.as_ptr(),
+        terms: &term,
+        fixups: std::ptr::null(),
+        features: std::ptr::null(),
+        kinds: KINDS.as_ptr(),
+        bytes: BYTES.as_ptr(),
+        stub: STUB.as_ptr(),
+        slots: at(0).cast(),
+        identity_fn: at(2048),
+        nop_fn: at(1792),
+        sites,
+        sites_end: sites.wrapping_add(1),
+        plans: &mut plan,
+        applied: &mut applied,
+        branches: std::ptr::null(),
+        branch_sites: std::ptr::null(),
+        branch_sites_end: std::ptr::null(),
+        branch_states: std::ptr::null(),
+    };
+    // SAFETY: what FORMAT.md says, and it lives as long as it is used.
+    let set = unsafe { Set::new(table) };
+    let features = if *state == "fast" { Features(1) } else { Features::NONE };
+    // SAFETY: nothing runs the sites.
+    let result = unsafe {
+        match *state {
+            "restore" => restore(&set, Options::default(), &mut Plain),
+            _ => apply(&set, features, Options::default(), &mut Plain),
+        }
+    };
+    match result.map_err(|error| error.status) {
+        Ok(_) if has_stub => format!("{}/{}", hex(&arena[256..256 + usize::from(len)]), hex(&arena[525..531])),
+        Ok(_) => hex(&arena[256..256 + usize::from(len)]),
+        Err(Status::Foreign) => "foreign".to_owned(),
+        Err(Status::NoCall | Status::CannotHoldCall) => "nocall".to_owned(),
+        Err(Status::OutOfRange) => "range".to_owned(),
+        Err(Status::BadTable) => "table".to_owned(),
+        Err(other) => format!("{other:?}"),
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn vectors() -> Vec<String> {
+    let text = std::fs::read_to_string(root().join("vectors.txt")).unwrap();
+    let lines: Vec<String> = text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
+    assert!(lines.len() > 200, "{} vectors", lines.len());
+    lines
+}
+
+#[test]
+fn rust() {
+    let mut arena = vec![0u8; 8192];
+    for line in vectors() {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(answer(&mut arena, &fields), fields[5], "{line}");
+    }
+}
+
+#[test]
+fn c() {
+    for compiler in ["gcc", "clang-19"] {
+        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("vectors-{compiler}"));
+        let built = Command::new(compiler)
+            .args(["-std=c11", "-O1", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-I"])
+            .arg(root().join("c"))
+            .args([root().join("tests/vectors.c"), root().join("c/pvc.c")])
+            .arg("-o")
+            .arg(&program)
+            .output()
+            .unwrap_or_else(|error| panic!("{compiler}: {error}; tests/run installs what the tests need"));
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        let run = Command::new(&program).arg(root().join("vectors.txt")).output().unwrap();
+        assert!(run.status.success(), "{compiler}: {}", run.status);
+        let answers = String::from_utf8(run.stdout).unwrap();
+        let answers: Vec<&str> = answers.lines().collect();
+        let vectors = vectors();
+        assert_eq!(answers.len(), vectors.len(), "{compiler}: the runtimes have the same cases");
+        for (line, answer) in vectors.iter().zip(answers) {
+            assert_eq!(Some(answer), line.split_whitespace().last(), "{compiler}: {line}");
+        }
+    }
+}
