@@ -20,7 +20,11 @@ async function start() {
     { command, args: ['lsp'], transport: TransportKind.stdio },
     {
       documentSelector: [{ language: 'pv', scheme: 'file' }, { language: 'pv', scheme: 'untitled' }],
-      synchronize: { fileEvents: vscode.workspace.createFileSystemWatcher('**/*.pv') },
+      initializationOptions: settings,
+      synchronize: {
+        configurationSection: 'pvc',
+        fileEvents: vscode.workspace.createFileSystemWatcher('**/*.pv'),
+      },
     },
   );
   try {

@@ -18,7 +18,6 @@ pub(super) struct Client {
     pub(super) refreshes_findings: bool,
     pub(super) refreshes_hints: bool,
     pub(super) shows_documents: bool,
-    pub(super) registers_watchers: bool,
     pub(super) settings: Settings,
 }
 
@@ -33,14 +32,21 @@ pub(super) struct Settings {
     pub(super) lenses: bool,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self { length_hints: true, byte_hints: false, lenses: true }
+    }
+}
+
 impl Settings {
-    pub(super) fn read(options: &Value) -> Self {
+    /// These settings with what `options` say otherwise.
+    pub(super) fn with(&self, options: &Value) -> Self {
         let options = options.get("pvc").unwrap_or(options);
         let flag = |pointer, default| options.pointer(pointer).and_then(Value::as_bool).unwrap_or(default);
         Self {
-            length_hints: flag("/inlayHints/length", true),
-            byte_hints: flag("/inlayHints/bytes", false),
-            lenses: flag("/codeLens", true),
+            length_hints: flag("/inlayHints/length", self.length_hints),
+            byte_hints: flag("/inlayHints/bytes", self.byte_hints),
+            lenses: flag("/codeLens", self.lenses),
         }
     }
 }
@@ -58,8 +64,7 @@ impl Client {
             refreshes_findings: flag("/workspace/diagnostics/refreshSupport"),
             refreshes_hints: flag("/workspace/inlayHint/refreshSupport"),
             shows_documents: flag("/window/showDocument/support"),
-            registers_watchers: flag("/workspace/didChangeWatchedFiles/dynamicRegistration"),
-            settings: Settings::read(params.initialization_options.as_ref().unwrap_or(&Value::Null)),
+            settings: Settings::default().with(params.initialization_options.as_ref().unwrap_or(&Value::Null)),
         }
     }
 }

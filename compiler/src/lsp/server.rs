@@ -1,6 +1,6 @@
 //! The loop: takes messages in order, answers each request once, and pushes findings when nothing else waits.
 
-use super::capabilities::{self, Client, Settings};
+use super::capabilities::{self, Client};
 use super::workspace::Workspace;
 use super::{actions, completion, format, hover, inlay, lens, pull, references, structure, symbols, tokens, uri};
 use crossbeam_channel::{Receiver, Sender};
@@ -170,8 +170,7 @@ impl Server {
     }
 
     fn dispatch(&mut self, method: &str, params: Value) -> Result<Value, ResponseError> {
-        let settings =
-            self.client.as_ref().map_or_else(|| Settings::read(&Value::Null), |client| client.settings.clone());
+        let settings = self.client.as_ref().map(|client| client.settings.clone()).unwrap_or_default();
         let workspace = &mut self.workspace;
         match method {
             "textDocument/hover" => reply::<HoverRequest>(params, |params| {
@@ -316,36 +315,27 @@ impl Server {
             }
             "workspace/didChangeConfiguration" => {
                 let params: DidChangeConfigurationParams = serde_json::from_value(params)?;
-                let settings = Settings::read(&params.settings);
-                if let Some(client) = self.client.as_mut().filter(|client| client.settings != settings) {
-                    client.settings = settings;
-                    if client.refreshes_hints {
+                if let Some(client) = &mut self.client {
+                    let settings = client.settings.with(&params.settings);
+                    let news = std::mem::replace(&mut client.settings, settings.clone()) != settings;
+                    if news && client.refreshes_hints {
                         self.ask("workspace/inlayHint/refresh", Value::Null);
                     }
                 }
             }
-            "initialized" => self.watch(),
             // Cancellations were looked for when their request came up; the rest asks for nothing.
             _ => {}
         }
         Ok(())
     }
 
-    /// Asks to be told of files that change outside of the editor.
-    fn watch(&mut self) {
-        if self.client.as_ref().is_some_and(|client| client.registers_watchers) {
-            let options = json!({ "watchers": [{ "globPattern": "**/*.pv" }] });
-            let registration =
-                json!({ "id": "watch", "method": "workspace/didChangeWatchedFiles", "registerOptions": options });
-            self.ask("client/registerCapability", json!({ "registrations": [registration] }));
-        }
-    }
-
     // ---- findings ----
 
     /// Sends the findings of what changed.
     fn push(&mut self) {
-        if !std::mem::take(&mut self.changed) {
+        // A request may have met a file that changed on disk.
+        let changed = std::mem::take(&mut self.changed) | std::mem::take(&mut self.workspace.compiled);
+        if !changed {
             return;
         }
         if self.guard("compiling", |server| server.workspace.refresh()).is_err() {
@@ -357,6 +347,7 @@ impl Server {
             self.pushed.clear();
             return;
         }
+        self.workspace.compiled = false;
         let Some(client) = &self.client else { return };
         if client.pulls {
             if client.refreshes_findings {

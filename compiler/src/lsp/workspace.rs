@@ -13,6 +13,7 @@ use crate::syntax::ast::Item;
 use gen_lsp_types::{Diagnostic, Location, Position, Range, Uri};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How many files are looked at in search of one that includes a document.
 const MAX_SEARCHED: usize = 300;
@@ -26,8 +27,18 @@ pub(super) struct Workspace {
     /// The folders that the client has open, as paths.
     pub(super) folders: Vec<String>,
     pub(super) pages: Pages,
+    /// Whether a set was compiled since this was last set to `false`.
+    pub(super) compiled: bool,
     roots: BTreeMap<String, Root>,
+    /// When the files on disk were last looked at.
+    looked: Option<Instant>,
 }
+
+/// How often it is looked whether files that are not open changed on disk: not every client tells.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What tells one state of a file on disk from the next.
+type Stamp = (SystemTime, u64);
 
 /// A set.
 #[derive(Default)]
@@ -37,6 +48,8 @@ pub(super) struct Root {
     analysis: Option<Analysis>,
     /// The findings by file, as the client gets them; every file of the set has an entry.
     found: BTreeMap<String, Vec<Diagnostic>>,
+    /// The files that were read from disk.
+    on_disk: BTreeMap<String, Option<Stamp>>,
 }
 
 /// A file of a set, as it is now.
@@ -55,7 +68,9 @@ impl Workspace {
             encoding: Encoding::Utf16,
             folders: Vec::new(),
             pages: Pages::default(),
+            compiled: false,
             roots: BTreeMap::new(),
+            looked: None,
         }
     }
 
@@ -112,10 +127,20 @@ impl Workspace {
 
     /// Compiles the sets in which something changed.
     pub(super) fn refresh(&mut self) {
+        let look = self.looked.is_none_or(|last| last.elapsed() >= LOOK_EVERY);
+        if look {
+            self.looked = Some(Instant::now());
+        }
         for (path, root) in &mut self.roots {
+            if look && root.on_disk.iter().any(|(path, old)| stamp(path) != *old) {
+                root.analysis = None;
+            }
             if root.analysis.is_none() {
+                self.compiled = true;
                 let analysis = root.session.analyse(path, &self.documents);
                 root.found = diagnostics::by_file(&analysis, &self.documents, self.encoding, &mut self.pages);
+                let closed = root.found.keys().filter(|path| self.documents.get(path).is_none());
+                root.on_disk = closed.map(|path| (path.clone(), stamp(path))).collect();
                 root.analysis = Some(analysis);
             }
         }
@@ -183,6 +208,12 @@ impl Workspace {
             analysis.file(path).is_some()
         })
     }
+}
+
+/// The state of a file on disk; `None` if there is none.
+fn stamp(path: &str) -> Option<Stamp> {
+    let facts = std::fs::metadata(path).ok()?;
+    Some((facts.modified().ok()?, facts.len()))
 }
 
 /// Whether a text has a line that begins a patch set.

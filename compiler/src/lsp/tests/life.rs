@@ -169,3 +169,23 @@ fn an_included_document_belongs_to_the_set_around_it() {
     assert_eq!(client.result("textDocument/definition", include)["uri"], uri("common.pv"));
     client.finish();
 }
+
+#[test]
+fn a_file_that_changes_on_disk_is_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let uri = |name: &str| crate::lsp::uri::of_path(dir.path().join(name).to_str().unwrap()).as_ref().to_owned();
+    std::fs::write(dir.path().join("common.pv"), "feature xenpv\n").unwrap();
+    let root = "patchset demo { arch x86_64 }\ninclude \"common.pv\"\nop a() {\n    x86_64 when xenpv { nop }\n    x86_64 { nop }\n}\n";
+    let mut client = Client::plain();
+    assert_eq!(client.open(&uri("root.pv"), root), Vec::<Value>::new());
+    std::fs::write(dir.path().join("common.pv"), "// nothing here any more\n").unwrap();
+    let change = json!({ "changes": [{ "uri": uri("common.pv"), "type": 2 }] });
+    client.notify("workspace/didChangeWatchedFiles", change);
+    assert_eq!(client.findings(&uri("root.pv"), 1)[0]["code"], "PV0201");
+    // Nobody tells this time; the next request finds out.
+    std::fs::write(dir.path().join("common.pv"), "feature xenpv\n").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    client.result("textDocument/documentSymbol", json!({ "textDocument": { "uri": uri("root.pv") } }));
+    assert_eq!(client.findings(&uri("root.pv"), 1), Vec::<Value>::new());
+    client.finish();
+}

@@ -69,6 +69,20 @@ fn hints_show_length_and_bytes() {
 }
 
 #[test]
+fn settings_can_change() {
+    let mut client = Client::start(json!({ "workspace": { "inlayHint": { "refreshSupport": true } } }), Value::Null);
+    client.open(URI, SET);
+    client.notify("workspace/didChangeConfiguration", json!({ "settings": {} }));
+    let off = json!({ "settings": { "pvc": { "inlayHints": { "length": false }, "codeLens": false } } });
+    client.notify("workspace/didChangeConfiguration", off);
+    client.asked("workspace/inlayHint/refresh");
+    let params = json!({ "textDocument": { "uri": URI }, "range": whole() });
+    assert_eq!(client.result("textDocument/inlayHint", params), json!([]));
+    assert_eq!(client.result("textDocument/codeLens", document()), Value::Null);
+    client.finish();
+}
+
+#[test]
 fn names_lead_to_each_other() {
     let mut client = Client::plain();
     client.open(URI, SET);
