@@ -8,6 +8,7 @@ mod help;
 mod infer;
 mod report;
 mod show;
+mod terminal;
 mod test;
 
 use std::fs;

@@ -1,5 +1,6 @@
 //! `pvc compile` and `pvc check`.
 
+use super::progress::Progress;
 use super::report::{ReportArgs, Reporter};
 use super::{Exit, print, trouble};
 use clap::Args;
@@ -99,7 +100,9 @@ impl FromStr for Emit {
 pub(super) fn check(args: &CheckArgs, color: Color) -> Exit {
     let mut reporter = Reporter::new(&args.report, color, false);
     let mut exit = Exit::Ok;
-    for file in &args.files {
+    let mut progress = Progress::new();
+    for (done, file) in args.files.iter().enumerate() {
+        progress.step(done, args.files.len(), &format!("files: {}", file.display()));
         let outcome = match args.fix {
             true => super::fix::fix(file, args.unsafe_fixes, args.report.levels(), &mut reporter),
             false => checked(file, args.report.levels(), &mut reporter).map(|_| ()),

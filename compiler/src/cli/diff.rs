@@ -2,7 +2,7 @@
 
 use super::compile::checked;
 use super::report::{ReportArgs, Reporter};
-use super::{Exit, print};
+use super::{Colors, Exit, print};
 use clap::Args;
 use pvc::compare::compare;
 use pvc::diagnostics::Color;
@@ -24,13 +24,22 @@ pub(super) struct DiffArgs {
     report: ReportArgs,
 }
 
-pub(super) fn diff(args: &DiffArgs, color: Color) -> Exit {
-    let mut reporter = Reporter::new(&args.report, color, true);
+pub(super) fn diff(args: &DiffArgs, colors: Colors) -> Exit {
+    let mut reporter = Reporter::new(&args.report, colors.messages, true);
     let old = checked(&args.old, args.report.levels(), &mut reporter);
     let new = checked(&args.new, args.report.levels(), &mut reporter);
     reporter.finish();
     let (Ok((old, _)), Ok((new, _))) = (old, new) else { return Exit::Trouble };
     let found = compare(&old, &new);
-    let text = if args.json { found.json() } else { found.text() };
+    let text = if args.json { found.json() } else { marked(&found.text(), colors.output) };
     print(text.as_bytes(), if found.is_same() { Exit::Ok } else { Exit::Findings })
+}
+
+/// The lines about what objects depend on in red.
+fn marked(text: &str, color: Color) -> String {
+    let line = |line: &str| match color {
+        Color::Always if line.starts_with('!') => format!("\x1b[31m{line}\x1b[0m\n"),
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
 }

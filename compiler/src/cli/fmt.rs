@@ -1,6 +1,7 @@
 //! `pvc fmt`: one layout for all patch sets.
 
-use super::{Exit, print, show, trouble};
+use super::progress::Progress;
+use super::{Colors, Exit, print, show, trouble};
 use clap::Args;
 use pvc::diagnostics::{Color, Diagnostics};
 use pvc::format::{FormatOptions, format, row_bytes};
@@ -32,17 +33,20 @@ struct Formatted {
     new: String,
 }
 
-pub(super) fn fmt(args: &FmtArgs, color: Color) -> Exit {
+pub(super) fn fmt(args: &FmtArgs, colors: Colors) -> Exit {
     let mut refused = false;
     let mut done = Vec::new();
-    for file in &args.files {
-        match one(file, args.bytes, color) {
+    let mut progress = Progress::new();
+    for (at, file) in args.files.iter().enumerate() {
+        progress.step(at, args.files.len(), &format!("files: {}", name(file)));
+        match one(file, args.bytes, colors.messages) {
             Ok(formatted) => done.push(formatted),
             Err(Exit::Findings) => refused = true,
             Err(exit) => return exit,
         }
     }
-    let exit = if args.check || args.diff { report(&done, args, color) } else { write(&done) };
+    drop(progress);
+    let exit = if args.check || args.diff { report(&done, args, colors.output) } else { write(&done) };
     if refused && matches!(exit, Exit::Ok) { Exit::Findings } else { exit }
 }
 

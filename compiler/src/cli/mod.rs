@@ -8,6 +8,7 @@ mod fix;
 mod fmt;
 mod help;
 mod infer;
+mod progress;
 mod report;
 mod show;
 mod test;
@@ -88,25 +89,34 @@ enum Exit {
     Trouble,
 }
 
+/// Whether to colour what goes to each stream.
+#[derive(Clone, Copy)]
+struct Colors {
+    /// Standard error.
+    messages: Color,
+    /// Standard output.
+    output: Color,
+}
+
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
-    let color = match cli.color {
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let on = |terminal: bool| match cli.color {
         ColorChoice::Always => Color::Always,
-        ColorChoice::Never => Color::Never,
-        ColorChoice::Auto => {
-            let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-            if wanted && std::io::stderr().is_terminal() { Color::Always } else { Color::Never }
-        }
+        ColorChoice::Auto if wanted && terminal => Color::Always,
+        ColorChoice::Auto | ColorChoice::Never => Color::Never,
     };
+    let colors = Colors { messages: on(std::io::stderr().is_terminal()), output: on(std::io::stdout().is_terminal()) };
+    let color = colors.messages;
     let exit = match cli.command {
         Command::Compile(args) => compile::compile(&args, color),
         Command::Check(args) => compile::check(&args, color),
         Command::Explain(args) => explain::explain(&args),
-        Command::Fmt(args) => fmt::fmt(&args, color),
+        Command::Fmt(args) => fmt::fmt(&args, colors),
         Command::Test(args) => test::test(&args, color),
         Command::Show(args) => show::show(&args, color),
         Command::Infer(args) => infer::infer(&args, color),
-        Command::Diff(args) => diff::diff(&args, color),
+        Command::Diff(args) => diff::diff(&args, colors),
         Command::Completions(args) => help::completions(&args),
         Command::Man(args) => help::man(&args),
         Command::Asm(args) => asm::asm(&args, color),

@@ -1,6 +1,8 @@
 //! `pvc test`.
 
 use super::compile::readable;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+use super::progress::Progress;
 use super::{Exit, print, show, trouble};
 use clap::Args;
 use pvc::diagnostics::Color;
@@ -41,7 +43,13 @@ pub(super) fn test(args: &TestArgs, color: Color) -> Exit {
             exit = Exit::Findings;
             continue;
         };
-        let report = match run::test(&checked, &options) {
+        let ops = &checked.unit().ops;
+        let mut progress = Progress::new();
+        let report = run::test_watched(&checked, &options, &mut |done| {
+            progress.step(done, ops.len(), &format!("ops of {path}: {}", ops[done].name));
+        });
+        drop(progress);
+        let report = match report {
             Ok(report) => report,
             Err(why) => return trouble(&format!("rows cannot be run here: {why}")),
         };

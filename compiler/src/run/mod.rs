@@ -130,12 +130,22 @@ impl fmt::Display for Verdict {
 ///
 /// What the system refused: no XSAVE, no memory, no child process.
 pub fn test(checked: &Checked, options: &Options) -> Result<Report, String> {
+    test_watched(checked, options, &mut |_| {})
+}
+
+/// [`test`], which tells `watch` how many ops are done each time it begins another.
+///
+/// # Errors
+///
+/// As [`test`].
+pub fn test_watched(checked: &Checked, options: &Options, watch: &mut dyn FnMut(usize)) -> Result<Report, String> {
     let mut native = Native::new()?;
     let (place, mask) = (native.place(), native.mask());
     let vectors = Vectors::new(mask, rows::cpuid);
     let unit = checked.unit();
     let mut report = Report::default();
-    for op in &unit.ops {
+    for (done, op) in unit.ops.iter().enumerate() {
+        watch(done);
         for contract in &op.contracts {
             let mut runnable = Vec::new();
             let first = report.rows.len();
