@@ -55,9 +55,8 @@ pub(super) enum Leaving {
     Away,
 }
 
-/// Runs the data-flow over `graph`, from registers that hold an argument (`all`: each register counts as one).
-pub(super) fn analyse(graph: &Graph, arch: Arch, abi: Abi, inputs: &[Cell], all: bool) -> Summary {
-    let entry = State::entry(arch, inputs, all);
+/// Runs the data-flow over `graph` from the state `entry`.
+pub(super) fn analyse(graph: &Graph, arch: Arch, abi: Abi, entry: State) -> Summary {
     let machine = Machine { arch, abi };
     let mut info = InstructionInfoFactory::new();
     if graph.nodes.is_empty() {

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 /// What an instruction needs of the CPU.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Need {
+pub(super) enum Need {
     /// Any of these features.
     Feature(Vec<&'static str>),
     /// Something that no name stands for.
@@ -34,7 +34,7 @@ const ALWAYS: [CpuidFeature; 11] = [
 ];
 
 /// What one of iced-x86's features stands for; `None`: nothing that a CPU could lack.
-fn need(feature: CpuidFeature) -> Option<Need> {
+pub(super) fn need(feature: CpuidFeature) -> Option<Need> {
     if ALWAYS.contains(&feature) {
         return None;
     }

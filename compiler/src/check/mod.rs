@@ -19,6 +19,7 @@ mod needless;
 mod plain;
 mod reads;
 mod registers;
+mod repeats;
 mod segments;
 mod size;
 mod stack;
@@ -94,6 +95,7 @@ pub fn check(mut unit: Assembled, sources: &SourceMap, diagnostics: &mut Diagnos
     size::inline_lengths(&mut unit);
     for arch in Arch::ALL {
         size::identity(&unit, arch, diagnostics);
+        size::table(&unit, arch, diagnostics);
     }
     let mut ops = Vec::with_capacity(unit.ops.len());
     let mut complete = true;
@@ -150,7 +152,8 @@ impl<'a> RowCheck<'a> {
             .flat_map(|param| [Some(param.register), param.high])
             .filter_map(|register| Cell::of(register?).map(|(cell, _)| cell))
             .collect();
-        let summary = analysis::analyse(&graph, arch, context.set.abi, &inputs, context.op.diverges());
+        let entry = state::State::entry(arch, &inputs, context.op.diverges());
+        let summary = analysis::analyse(&graph, arch, context.set.abi, entry);
         Self { context, row, code, graph, summary }
     }
 
@@ -181,26 +184,28 @@ fn check_op(
     let split: Vec<(Contract<()>, Vec<AssembledRow>)> = contracts.into_iter().map(Contract::take_rows).collect();
     let mut needless = needless::Needless::default();
     let mut checks = Vec::with_capacity(split.len());
+    let mut repeats = repeats::Repeats::default();
     for (contract, rows) in &split {
+        let mut found = Diagnostics::default();
         let context = Context { set, features, op: &bare, op_arches, contract, sources };
         let fallback = rows.iter().find(|row| row.row.when.is_none()).and_then(|row| row.code.as_ref());
-        size::sites(&context, fallback, diagnostics);
+        size::sites(&context, fallback, &mut found);
         let mut row_checks = Vec::with_capacity(rows.len());
         for row in rows {
             let Some(code) = &row.code else { continue };
-            let check = RowCheck::new(context, row, code, diagnostics);
-            size::row(&context, row, code, diagnostics);
-            live::check(&check, diagnostics);
+            let check = RowCheck::new(context, row, code, &mut found);
+            size::row(&context, row, code, &mut found);
+            live::check(&check, &mut found);
             // What follows from instructions that were misunderstood would only mislead.
             if check.graph.sound {
-                exits::check(&check, diagnostics);
+                exits::check(&check, &mut found);
                 if !bare.damaged {
-                    clobbers::check(&check, diagnostics);
+                    clobbers::check(&check, &mut found);
                 }
-                reads::check(&check, diagnostics);
-                stack::check(&check, diagnostics);
-                features::check(&check, diagnostics);
-                segments::check(&check, diagnostics);
+                reads::check(&check, &mut found);
+                stack::check(&check, &mut found);
+                features::check(&check, &mut found);
+                segments::check(&check, &mut found);
             }
             row_checks.push(check);
         }
@@ -210,6 +215,7 @@ fn check_op(
             needless.keep(&context);
         }
         checks.push(row_checks);
+        repeats.push_new(&found, diagnostics);
     }
     needless.report(diagnostics);
     if let [one, other] = &checks[..] {

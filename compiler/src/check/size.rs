@@ -145,6 +145,30 @@ fn advice(context: &Context<'_>, needs: usize) -> String {
     }
 }
 
+/// Checks that the table of `arch` can number the bytes and the fixups of all rows: its fields have 16 bits.
+pub(super) fn table(unit: &Unit<AssembledRow>, arch: Arch, diagnostics: &mut Diagnostics) {
+    const MOST: usize = u16::MAX as usize;
+    let rows = unit.ops.iter().filter_map(|op| op.on(arch)).flat_map(|contract| &contract.rows);
+    let (mut total, mut fixups) = (0, 0);
+    for (row, code) in rows.filter_map(|row| Some((row, row.code.as_ref()?))) {
+        if total > MOST || fixups + code.fixups.len() > MOST {
+            let what = if total > MOST { "bytes" } else { "fixups" };
+            diagnostics.push(
+                Diagnostic::new(
+                    Finding::LIMIT,
+                    row.row.asm.span,
+                    format!("the rows of a patch set have at most {MOST} {what} on {}", arch.name()),
+                )
+                .label(format!("the rows before this one have {}", if total > MOST { total } else { fixups }))
+                .help("make two patch sets of it: a program can have both"),
+            );
+            return;
+        }
+        total += code.bytes.len();
+        fixups += code.fixups.len();
+    }
+}
+
 /// Checks that the identity row of a set fits where it may be written: the sites of every op that takes one word and
 /// returns one in the same registers.
 pub(super) fn identity(unit: &Unit<AssembledRow>, arch: Arch, diagnostics: &mut Diagnostics) {

@@ -376,10 +376,13 @@ impl Machine {
             Mnemonic::Mov => self.precise_move(instruction, before, state),
             Mnemonic::Xchg => {
                 let cells = (Cell::of(instruction.op0_register()), Cell::of(instruction.op1_register()));
-                if let (Some((one, lanes)), Some((other, _))) = cells {
+                if let (Some((one, lanes)), Some((other, other_lanes))) = cells {
                     if lanes == self.full() {
                         state.set(one, before.get(other));
                         state.set(other, before.get(one));
+                    } else {
+                        self.copy_part(state, one, lanes, other_lanes, before.get(other), before);
+                        self.copy_part(state, other, other_lanes, lanes, before.get(one), before);
                     }
                 } else if let (None, Some((cell, lanes))) = cells
                     && let Some(offset) = self.stack_operand(instruction, before)

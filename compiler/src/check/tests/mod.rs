@@ -3,6 +3,8 @@
 mod bytes;
 mod features;
 mod flow;
+#[cfg(all(feature = "run", target_arch = "x86_64", target_os = "linux"))]
+mod hardware;
 mod mutants;
 mod random;
 mod reads;

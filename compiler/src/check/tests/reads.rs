@@ -110,3 +110,20 @@ fn a_constant_made_of_a_register_reads_nothing() {
 fn findings_of(ops: &str, when: &str, asm: &str) -> usize {
     findings(USER, &ops.replace("WHEN", when).replace("ASM", asm)).len()
 }
+
+#[test]
+fn parts_of_registers_stay_undefined_when_they_are_exchanged() {
+    let ops = "op a() -> word {\n clobbers rbx\n x86_64 { ASM }\n}";
+    passes(KERNEL, &ops.replace("ASM", "mov $1, %eax; mov $2, %bl; xchg %al, %bl"));
+    let asm = "mov $1, %eax; xchg %al, %bl";
+    fails(KERNEL, &ops.replace("ASM", asm), &[&format!("PV0507 {asm}")]);
+}
+
+#[test]
+fn what_is_wrong_on_both_arches_is_told_once() {
+    fails(BOTH, "op a() -> word {\n x86_64, i386 { nop }\n}", &["PV0507 nop"]);
+    fails(BOTH, "op a(x: word) -> word {\n x86_64, i386 { mov $1, %eax; ret }\n}", &["PV0702 ret"]);
+    // Each arch has its own name for what is to be declared.
+    let both = "op a() {\n x86_64, i386 { mov $1, %ebx }\n}";
+    fails(BOTH, both, &["PV0501 mov $1, %ebx", "PV0501 mov $1, %ebx"]);
+}

@@ -79,3 +79,13 @@ fn an_inline_site_is_linked() {
     let ops = "op a() {\n site inline\n clobbers flags\n x86_64 { jrcxz f }\n}";
     assert!(findings(KERNEL, ops).iter().any(|found| found.starts_with("PV0304")), "{:?}", findings(KERNEL, ops));
 }
+
+/// Offsets into the bytes of a table have 16 bits.
+#[test]
+fn the_rows_of_a_set_have_64_kib_at_most() {
+    let op = |number: usize| format!("op a{number}() {{\n site nop(64)\n x86_64 {{ .skip 64, 0x90 }}\n}}\n");
+    let ops: String = (0..1024).map(op).collect();
+    passes(KERNEL, &ops);
+    let more = format!("{ops}op b() {{\n x86_64 {{ nop }}\n}}");
+    fails(KERNEL, &more, &["PV0103 nop"]);
+}

@@ -96,12 +96,13 @@ impl Tables {
             self.byte_fields.push(format!("unsigned char {name}[{len}];"));
             let when = row.row.when.as_ref().map(|when| format!(" when {}", when.text)).unwrap_or_default();
             self.bytes.push(format!(
-                ".{name} = {{ {} }}, /* {} */ /* {}:{}{} */",
+                ".{name} = {{ {} }}, /* {} */ /* {}:{}{} */ /* effects: {} */",
                 byte_list(&code.bytes),
                 names::comment(&row.disassembly),
                 sources.file(row.row.file).name(),
                 row.row.line,
-                names::comment(&when)
+                names::comment(&when),
+                row.effects
             ));
         }
         let offset = if len > 0 { format!("PV_BYTES({name})") } else { "0".to_owned() };

@@ -24,13 +24,14 @@ fn fixup_kind(kind: FixupKind) -> Option<&'static str> {
     })
 }
 
-/// `// irq.save_fl: pushf; pop %rax (x86_64.pv:31)`
+/// `// irq.save_fl: pushf; pop %rax (x86_64.pv:31); effects: writes rax; stack 8`
 fn comment(cx: &Context<'_>, entry: &RowEntry<'_>, text: &mut Text) {
     let row = entry.row;
     let when = row.row.when.as_ref().map_or(String::new(), |when| format!(" when {}", when.text));
     let file = &cx.sources.file(row.row.file).path;
     let file = file.rsplit('/').next().unwrap_or(file);
-    line!(text, "// {}{when}: {} ({file}:{})", entry.op.name, row.disassembly.replace('\n', "; "), row.row.line);
+    let asm = row.disassembly.replace('\n', "; ");
+    line!(text, "// {}{when}: {asm} ({file}:{}); effects: {}", entry.op.name, row.row.line, row.effects);
 }
 
 /// A function that is nothing but `asm`; `operands` end in a comma.
