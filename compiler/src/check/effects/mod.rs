@@ -91,10 +91,11 @@ pub(super) fn flags(instruction: &Instruction) -> Flags {
     flags
 }
 
-/// Whether the instruction works on the x87 stack.
+/// Whether the instruction works on the x87 stack. Those that only read an MMX register do so too: they mark all eight as
+/// in use and set the top to 0 (SDM vol. 1, 9.5.1).
 pub(super) fn uses_x87(instruction: &Instruction, info: &InstructionInfo) -> bool {
     instruction.fpu_stack_increment_info().writes_top()
-        || info.used_registers().iter().any(|used| used.register().is_st())
+        || info.used_registers().iter().any(|used| used.register().is_st() || used.register().is_mm())
 }
 
 /// The cells that a name of the table's `writes` stands for.

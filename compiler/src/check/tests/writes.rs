@@ -261,3 +261,11 @@ fn effects_are_told_in_one_line() {
     );
     assert_eq!(effects(KERNEL, "op a() {\n x86_64 { pause }\n}"), "nothing");
 }
+
+#[test]
+fn mmx_instructions_change_the_x87_stack() {
+    // It only reads the register, and marks all eight as in use nevertheless.
+    let ops = "op a() -> u32 {\n x86_64 { movd %mm0, %eax; emms }\n}";
+    fails(KERNEL, ops, &["PV0501 movd %mm0, %eax"]);
+    fails(KERNEL, "op a() {\n x86_64 { ffree %st(0) }\n}", &["PV0501 ffree %st(0)"]);
+}

@@ -23,14 +23,19 @@ use crate::run::random::Random;
 use crate::run::rows::{cpuid, has_feature};
 use crate::source::{FileId, Span};
 use forms::Form;
-use iced_x86::{Code, Instruction, InstructionInfoFactory, Mnemonic, Register, RflagsBits};
+use iced_x86::{Code, Instruction, InstructionInfoFactory, Mnemonic, OpKind, Register, RflagsBits};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// States that each form is run from.
 const STATES: usize = 12;
 
-/// What the CPU does otherwise, each with the reason why that is right.
-const DOCUMENTED: &[(&str, &str)] = &[];
+/// Disagreements that are meant, by how they begin.
+const DOCUMENTED: [(&str, &str); 4] = [
+    ("lahf: rax depends on ", "it carries the flags, whatever they are (LANGUAGE.md, clobbers)"),
+    ("fxsave: memory depends on ", "it saves registers, whatever they hold: no use of them"),
+    ("fxsave64: memory depends on ", "the same"),
+    ("xsave", "the same: xsave, xsavec, xsaveopt and their 64-bit forms"),
+];
 
 /// Flags of RFLAGS and of iced-x86.
 const FLAGS: [(u64, u32); 7] = [
@@ -73,7 +78,16 @@ fn effects_are_those_of_the_cpu() {
             }
         }
     }
-    disagreements.retain(|what, _| !DOCUMENTED.iter().any(|(known, _)| known == what));
+    let mut meant = BTreeSet::new();
+    disagreements.retain(|what, _| {
+        let known = DOCUMENTED.iter().find(|(start, _)| what.starts_with(start));
+        meant.extend(known.map(|(start, _)| *start));
+        known.is_none()
+    });
+    for (start, reason) in DOCUMENTED.iter().filter(|(start, _)| meant.contains(start)) {
+        println!("documented: {start}...: {reason}");
+    }
+    assert!(!all || meant.len() == DOCUMENTED.len(), "one of them is no disagreement any more: {meant:?}");
     let shown: Vec<String> = disagreements.iter().map(|(what, forms)| format!("{what}: {}", forms.join(" "))).collect();
     println!("{run} forms ran; {} always fault: {}", dead.len(), dead.join(" "));
     assert!(run > if all { 1200 } else { 80 }, "{run} forms");
@@ -181,6 +195,9 @@ impl Bench {
         for register in addresses(&mut self.info, &form.instruction) {
             sample.state.general[register.number()] = random.pointer(self.place);
         }
+        if let Some(offset) = bit_offset(&form.instruction) {
+            sample.state.general[offset.number()] = random.below(64);
+        }
         if form.instruction.is_string_instruction() {
             sample.state.general[1] = random.below(9);
         }
@@ -210,7 +227,7 @@ impl Bench {
                 }
             }
             let moved = end.state.general[4].wrapping_sub(before.state.general[4]) as i64;
-            if after.stack_pointer() != Some(moved) {
+            if after.stack_pointer().is_some_and(|known| known != moved) {
                 found.insert(format!("{name} moves the stack pointer by {moved}"));
             }
             for (bit, flag) in FLAGS {
@@ -301,8 +318,8 @@ impl Bench {
     fn parts(&mut self, form: &Form) -> Vec<Part> {
         let addresses: Vec<Cell> = addresses(&mut self.info, &form.instruction)
             .into_iter()
-            .filter_map(|register| Cell::of(register))
-            .map(|(cell, _)| cell)
+            .chain(bit_offset(&form.instruction))
+            .filter_map(|register| Cell::of(register).map(|(cell, _)| cell))
             .collect();
         let mut cells: BTreeSet<Cell> = self
             .info
@@ -374,6 +391,13 @@ fn addresses(info: &mut InstructionInfoFactory, instruction: &Instruction) -> Ve
     let bases =
         used.iter().map(|memory| memory.base()).filter(|base| base.is_gpr() && base.full_register() != Register::RSP);
     bases.map(Register::full_register).collect()
+}
+
+/// The register that counts bits from an address: `bts %rax, (%rdi)` reaches 2^60 bytes.
+fn bit_offset(instruction: &Instruction) -> Option<Register> {
+    let scans = matches!(instruction.mnemonic(), Mnemonic::Bt | Mnemonic::Btc | Mnemonic::Btr | Mnemonic::Bts);
+    (scans && instruction.op0_kind() == OpKind::Memory && instruction.op1_kind() == OpKind::Register)
+        .then(|| instruction.op1_register().full_register())
 }
 
 /// What the checks say of one instruction from a state.
