@@ -100,7 +100,7 @@ fn assemble_row(row: &ResolvedRow, arch: Arch, syntax: Syntax, sources: &SourceM
                 .map(|item| CodeItem {
                     offset: item.offset,
                     len: item.len,
-                    span: asm.source_span(item.span),
+                    span: asm.source_span(item.span()),
                     instructions: decode_item(&bytes, item.offset, item.len, arch),
                 })
                 .collect();

@@ -457,6 +457,32 @@ fn intel_names(candidate: &Candidate) -> Vec<String> {
 
 /// Intel spellings with a size letter, which is `d` for 32 bits: GNU as takes it off where the rest is an instruction.
 fn intel_sized_names(candidate: &Candidate, att: &[String], intel: &[String]) -> Vec<String> {
+    let m = candidate.mnemonic.as_str();
+    let code = format!("{:?}", candidate.code);
+    // Here the letter is that of the memory or of the source.
+    let own = match m {
+        "movsx" | "movzx" if candidate.letter != b'w' || code.ends_with("rm8") => {
+            if code.ends_with("rm8") {
+                "b"
+            } else {
+                "w"
+            }
+        }
+        "fldenv" | "fnstenv" | "fstenv" | "fnsave" | "fsave" | "frstor" => {
+            if candidate.letter == b'w' {
+                "w"
+            } else {
+                "d"
+            }
+        }
+        _ if m.starts_with('f') && (code.ends_with("_m32fp") || code.ends_with("_m32int")) => "d",
+        _ if m.starts_with('f') && code.ends_with("_m16int") => "w",
+        _ if m.starts_with('f') && code.ends_with("_m64int") => "q",
+        _ => "",
+    };
+    if !own.is_empty() {
+        return vec![format!("{m}{own}")];
+    }
     let letter = match candidate.letter {
         b'l' => 'd',
         0 => return Vec::new(),

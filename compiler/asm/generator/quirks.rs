@@ -165,7 +165,6 @@ pub const EXPLICIT_OPERANDS: &[(&str, &[u8])] = &[
 /// Forms of `movq` with a general register, which old assemblers called `movd`, as GNU as and LLVM still do.
 pub const WIDE_MOVD: &[&str] = &[
     "Movq_xmm_rm64", "Movq_rm64_xmm", "Movq_mm_rm64", "Movq_rm64_mm", "VEX_Vmovq_xmm_rm64", "VEX_Vmovq_rm64_xmm",
-    "EVEX_Vmovq_xmm_rm64", "EVEX_Vmovq_rm64_xmm",
 ];
 
 /// Names that GNU as or LLVM know and iced cannot encode, by reason. `#` starts a comment.

@@ -65,6 +65,8 @@ pub(crate) struct Assembler<'t> {
     pub(crate) diagnostics: Vec<Diagnostic>,
     pub(crate) errors: usize,
     pub(crate) want_items: bool,
+    /// Only the messages of errors are wanted, no advice that must be searched for.
+    pub(crate) brief: bool,
     /// Statements that were read before, see `memo.rs`.
     pub(crate) memo: Box<[crate::memo::Remembered]>,
     /// Symbols mentioned and branches made so far.
@@ -122,6 +124,7 @@ impl<'t> Assembler<'t> {
             diagnostics: Vec::new(),
             errors: 0,
             want_items: true,
+            brief: false,
             memo: Box::default(),
             mentions: 0,
             dialect: 0,
@@ -139,9 +142,9 @@ impl<'t> Assembler<'t> {
         self.source = text;
         self.cur = Cursor { text: text.as_bytes(), pos: 0 };
         if self.want_items {
-            // Typical text has a line of 24 bytes for 4.5 bytes of code.
-            self.out.reserve(text.len() / 5);
-            self.items.reserve(text.len() / 24 + 1);
+            // Room for text of short lines: what is not touched costs nothing, what grows is copied.
+            self.out.reserve(text.len() / 3);
+            self.items.reserve(text.len() / 14 + 1);
         }
         if self.memo.is_empty() && text.len() < crate::memo::WORTH_IT {
             while self.cur.pos < self.cur.text.len() {
@@ -219,7 +222,8 @@ impl<'t> Assembler<'t> {
             self.items.push(Item {
                 offset: offset as u32,
                 len: (self.out.len() - offset) as u32,
-                span: start as usize..self.cur.pos,
+                start,
+                end: self.cur.pos as u32,
                 kind,
             });
         }
@@ -473,6 +477,18 @@ impl<'t> Assembler<'t> {
     #[cold]
     fn dotted_mnemonic(&mut self, start: usize, end: usize) -> Result<(), Failed> {
         let text = self.str(start, end);
+        if self.cur.peek() == b'-' {
+            // `xcrypt-ecb`
+            self.cur.pos += 1;
+            self.cur.word();
+            let joined = text.to_owned() + self.str(end + 1, self.cur.pos);
+            if let Some(name) = table::key(&joined).and_then(|key| table::lookup(&key)).filter(|name| name.special == 0)
+            {
+                self.insn.name = start as u32..self.cur.pos as u32;
+                return self.instruction(name);
+            }
+            self.cur.pos = end;
+        }
         for (tail, bits) in [(".s", hint::SWAP), (".d8", hint::DISP8), (".d16", hint::DISP16), (".d32", hint::DISP32)] {
             let Some(stem) = text.strip_suffix(tail) else { continue };
             if let Some(name) = table::key(stem).and_then(|key| table::lookup(&key)).filter(|name| name.special == 0) {
@@ -571,7 +587,7 @@ impl<'t> Assembler<'t> {
     pub(crate) fn recycled<'n>(mut self) -> Assembler<'n> {
         let options = Options { mode: self.object, syntax: self.syntax };
         self.reset(options);
-        let Assembler { out, items, pending, marks, values, diagnostics, want_items, memo, cache, .. } = self;
+        let Assembler { out, items, pending, marks, values, diagnostics, want_items, brief, memo, cache, .. } = self;
         Assembler {
             out,
             items,
@@ -580,6 +596,7 @@ impl<'t> Assembler<'t> {
             values,
             diagnostics,
             want_items,
+            brief,
             memo,
             cache,
             ..Assembler::new(options)

@@ -2,15 +2,16 @@
 //!
 //! The order of prefixes is GNU as's: FWAIT, segment, 67, 66, F2/F3, F0, REX.
 
+use crate::address::Address;
 use crate::assembler::Assembler;
 use crate::diagnostic::{Diagnostic, ErrorKind};
 use crate::expression::Failed;
 use crate::fixups::FixupKind;
 use crate::form::{Encoding, Form};
-use crate::kinds::{FAR_OFF16, FAR_SEL, KINDS, Slot, TMM, VSIBX, VSIBY, VSIBZ};
+use crate::kinds::{FAR_OFF16, FAR_SEL, KINDS, Slot};
 use crate::layout::Pending;
-use crate::operand::{IP_REG, NO_REG, Operand};
-use crate::prefixes::{BND, REP, REPNE, SEGMENT_BYTES, XACQUIRE, XRELEASE, hint};
+use crate::operand::{IP_REG, NO_REG};
+use crate::prefixes::{SEGMENT_BYTES, hint};
 use crate::registers::Register;
 use crate::{ItemKind, Mode};
 
@@ -69,34 +70,11 @@ impl Fields {
 /// Longest instruction (SDM volume 2, section 2.3.11).
 const LONGEST: usize = 15;
 
-/// ModRM, SIB and displacement of the operand in ModRM.rm.
-struct Address {
-    modrm: u8,
-    sib: Option<u8>,
-    displacement: i64,
-    /// Bytes of the displacement.
-    width: u8,
-    pc_relative: bool,
-}
-
 /// Whether a field of `width` bytes loses more of the value than copies of its sign.
 #[inline]
 fn loses_bits(value: i64, width: u8) -> bool {
     let high = value >> (u32::from(width) * 8);
     high != 0 && high != -1
-}
-
-/// Instructions beside the string ones that GNU as takes behind `rep`: a two-byte `ret`, `pause`, VIA PadLock.
-fn rep_is_harmless(form: &Form) -> bool {
-    match form.map {
-        0 => {
-            matches!(form.opcode, 0x90 | 0xc2 | 0xc3)
-                && matches!(KINDS[form.ops[0] as usize].slot, Slot::Implied | Slot::Imm(_))
-        }
-        // bsf and bsr behind F3 are tzcnt and lzcnt, which is how old assemblers were made to write them.
-        1 => matches!(form.opcode, 0xa6 | 0xa7 | 0xbc | 0xbd),
-        _ => false,
-    }
 }
 
 /// What [`crate::form::Roles::other`] stands for.
@@ -663,211 +641,6 @@ impl Assembler<'_> {
         self.out[at..at + field.width as usize].fill(0);
     }
 
-    /// Whether the segment of memory operand `i` is what the CPU takes anyway.
-    fn is_default_segment(&self, i: usize, segment: u8) -> bool {
-        let op = &self.insn.ops[i];
-        // ss for addresses on bp or sp, ds for all others (SDM volume 1, table 3-5).
-        let stack = match op.addr {
-            16 => op.base == 5,
-            _ => op.base == 4 || op.base == 5,
-        };
-        segment == if stack { 3 } else { 4 }
-    }
-
-    /// ModRM, SIB and displacement of memory operand `i`.
-    #[inline(always)]
-    fn address(&self, i: usize, bits: u8, shift: u8, need_sib: bool) -> Address {
-        let op = &self.insn.ops[i];
-        let symbolic = op.expr != 0;
-        if bits == 16 {
-            return self.address_16(op, shift);
-        }
-        let forced = self.insn.hints & (hint::DISP8 | hint::DISP32);
-        // 32-bit addresses wrap, so that 0xffffffff is -1.
-        let displacement =
-            if bits == 32 && (0..=0xffff_ffff).contains(&op.value) { i64::from(op.value as i32) } else { op.value };
-        let mut address = Address { modrm: 0, sib: None, displacement, width: 0, pc_relative: false };
-        if op.base == IP_REG {
-            address.modrm = 5;
-            address.width = 4;
-            address.pc_relative = symbolic;
-            return address;
-        }
-        if op.base == NO_REG {
-            address.width = 4;
-            if op.index == NO_REG && op.flags & Operand::FORCE_SIB == 0 {
-                if self.long() {
-                    // Without a SIB byte this would be %rip-relative (SDM volume 2, section 2.2.1.6).
-                    address.modrm = 4;
-                    address.sib = Some(0x25);
-                } else {
-                    address.modrm = 5;
-                }
-            } else {
-                let index = if op.index == NO_REG { 4 } else { op.index & 7 };
-                address.modrm = 4;
-                address.sib = Some(op.scale << 6 | index << 3 | 5);
-            }
-            return address;
-        }
-        let mode = if symbolic || forced & hint::DISP32 != 0 {
-            2
-        } else if displacement == 0 && op.base & 7 != 5 && forced == 0 {
-            0
-        } else {
-            let scaled = displacement >> shift;
-            if scaled << shift == displacement && scaled as i8 as i64 == scaled {
-                address.displacement = scaled;
-                1
-            } else {
-                2
-            }
-        };
-        address.width = [0, 1, 4][mode as usize];
-        if op.index == NO_REG && op.base & 7 != 4 && op.flags & Operand::FORCE_SIB == 0 && !need_sib {
-            address.modrm = mode << 6 | op.base & 7;
-        } else {
-            let index = if op.index == NO_REG { 4 } else { op.index & 7 };
-            address.modrm = mode << 6 | 4;
-            address.sib = Some(op.scale << 6 | index << 3 | op.base & 7);
-        }
-        address
-    }
-
-    /// 16-bit addresses (SDM volume 2, table 2-1).
-    fn address_16(&self, op: &Operand, shift: u8) -> Address {
-        let displacement = if (0..=0xffff).contains(&op.value) { i64::from(op.value as i16) } else { op.value };
-        let mut address = Address { modrm: 0, sib: None, displacement, width: 0, pc_relative: false };
-        if op.base == NO_REG {
-            address.modrm = 6;
-            address.width = 2;
-            return address;
-        }
-        let rm = match (op.base, op.index) {
-            (3, 6) => 0,
-            (3, 7) => 1,
-            (5, 6) => 2,
-            (5, 7) => 3,
-            (6, _) => 4,
-            (7, _) => 5,
-            (5, _) => 6,
-            _ => 7,
-        };
-        let forced = self.insn.hints & (hint::DISP8 | hint::DISP16);
-        let scaled = displacement >> shift;
-        let mode = if op.expr != 0 || forced & hint::DISP16 != 0 {
-            2
-        } else if displacement == 0 && rm != 6 && forced == 0 {
-            0
-        } else if scaled << shift == displacement && scaled as i8 as i64 == scaled {
-            address.displacement = scaled;
-            1
-        } else {
-            2
-        };
-        address.width = mode;
-        address.modrm = mode << 6 | rm;
-        address
-    }
-
-    /// Checks that the instruction can carry the prefix words before it.
-    fn check_prefixes(
-        &mut self,
-        form: &'static Form,
-        mandatory: u8,
-        need_data: bool,
-        need_address: bool,
-    ) -> Result<(), Failed> {
-        let prefixes = self.insn.prefixes;
-        let memory_destination = self.insn.ops[..self.insn.count].iter().any(Operand::is_memory);
-        let hle = matches!(prefixes.rep_word, XACQUIRE | XRELEASE);
-        let hle_alone = form.flags & Form::HLE_NOLOCK != 0;
-        let code_string = form.map == 0 && matches!(form.opcode, 0x6c..=0x6f | 0xa4..=0xa7 | 0xaa..=0xaf);
-        let clash = |i: usize| {
-            let segment = self.insn.ops[i].seg;
-            segment != 0
-                && SEGMENT_BYTES[segment as usize - 1] != prefixes.segment
-                && !self.is_default_segment(i, segment)
-        };
-        let problem = if prefixes.segment != 0 && !prefixes.notrack && (0..self.insn.count).any(clash) {
-            "the operand has another segment already"
-        } else if prefixes.address
-            && self.insn.ops[..self.insn.count].iter().any(|op| op.is_memory() && op.addr != 0 && !need_address)
-        {
-            "the registers of the address have the mode's own width"
-        } else if hle && !prefixes.lock && !hle_alone {
-            "`lock` is missing beside it"
-        } else if hle
-            && (form.flags & if prefixes.rep_word == XACQUIRE { Form::XACQUIRE } else { Form::XRELEASE } == 0
-                || !memory_destination)
-        {
-            "not an instruction for lock elision"
-        } else if prefixes.rep_word == BND && form.flags & Form::BND == 0 {
-            "`bnd` belongs to branches"
-        } else if prefixes.notrack && form.flags & Form::NOTRACK == 0 {
-            "`notrack` belongs to indirect branches"
-        } else if matches!(prefixes.rep_word, REP | REPNE) && !(code_string || rep_is_harmless(form)) {
-            "`rep` belongs to string instructions"
-        } else if prefixes.lock && !(form.flags & Form::LOCK != 0 && memory_destination) {
-            "`lock` needs a lockable instruction with a memory destination"
-        } else if prefixes.rep != 0 && mandatory > 0x66 && !(prefixes.rep == mandatory && rep_is_harmless(form)) {
-            "the opcode contains a prefix of this kind already"
-        } else if prefixes.data && (need_data || mandatory == 0x66) {
-            "the operand size brings the 66 prefix already"
-        } else if form.enc >= Encoding::Vex
-            && (prefixes.lock || prefixes.rep != 0 || prefixes.data || prefixes.rex != 0)
-        {
-            "VEX, XOP and EVEX instructions take no such prefix"
-        } else {
-            ""
-        };
-        if problem.is_empty() {
-            return Ok(());
-        }
-        let span = self.insn.start as usize..self.insn.name.start as usize;
-        self.report(
-            Diagnostic::error(ErrorKind::Prefix, span, "the instruction cannot carry this prefix").label(problem),
-        );
-        Err(Failed)
-    }
-
-    /// Registers that the CPU wants distinct (SDM volume 2: gathers, complex FP16 multiplication, AMX tiles).
-    #[cold]
-    fn check_distinct(&mut self, form: &'static Form) -> Result<(), Failed> {
-        let ops = &self.insn.ops[..self.insn.count];
-        let registers: Vec<u8> =
-            ops.iter().filter(|op| !op.is_memory() && !op.is_immediate()).map(|op| op.reg).collect();
-        let vector_index = ops.iter().find(|op| op.classes & (VSIBX | VSIBY | VSIBZ) != 0).map(|op| op.index);
-        if let Some(index) = vector_index {
-            let masked = self.insn.mask != 0;
-            let clash = registers.contains(&index) || !masked && registers.len() == 2 && registers[0] == registers[1];
-            if clash && form.flags & Form::GATHER != 0 {
-                let span = self.statement_span();
-                self.report(Diagnostic::warning(
-                    ErrorKind::Unencodable,
-                    span,
-                    "the mask, index and destination of a gather should be distinct registers",
-                ));
-            }
-            return Ok(());
-        }
-        let tiles = ops.iter().all(|op| op.classes & TMM != 0);
-        let clash =
-            registers[1..].contains(&registers[0]) || tiles && registers.len() == 3 && registers[1] == registers[2];
-        if !clash {
-            return Ok(());
-        }
-        let span = self.statement_span();
-        self.report(
-            Diagnostic::error(ErrorKind::Unencodable, span, "the CPU wants distinct registers here").label(if tiles {
-                "all three tiles must differ"
-            } else {
-                "the destination must differ from the sources"
-            }),
-        );
-        Err(Failed)
-    }
-
     /// `xchg %eax,%eax` clears the upper half, which 90 does not; `xchg %rax,%rax` does nothing, so 90 will do.
     #[cold]
     fn exchange_with_itself(&mut self, form: &'static Form, mut buffer: Buffer<'_>) -> Result<usize, Failed> {
@@ -891,55 +664,5 @@ impl Assembler<'_> {
 
     pub(crate) fn statement_span(&self) -> std::ops::Range<usize> {
         self.insn.start as usize..self.cur.pos
-    }
-
-    #[cold]
-    fn high_byte_with_rex<T>(&mut self) -> Result<T, Failed> {
-        let span = self.insn.ops[..self.insn.count]
-            .iter()
-            .find(|op| op.reg_flags & Register::HIGH != 0)
-            .map_or(self.statement_span(), Operand::span);
-        self.report(
-            Diagnostic::error(
-                ErrorKind::Unencodable,
-                span,
-                "%ah, %ch, %dh and %bh cannot be used in an instruction with a REX prefix",
-            )
-            .label("beside a REX prefix this number means another register")
-            .note("a REX prefix comes from 64-bit operand size, %r8 to %r15, %spl, %bpl, %sil or %dil"),
-        );
-        Err(Failed)
-    }
-
-    #[cold]
-    fn string_destination_segment<T>(&mut self, i: usize) -> Result<T, Failed> {
-        let span = self.insn.ops[i].span();
-        self.report(
-            Diagnostic::error(ErrorKind::Addressing, span, "the destination of a string instruction is in %es")
-                .label("only %es"),
-        );
-        Err(Failed)
-    }
-
-    #[cold]
-    fn string_address_mismatch<T>(&mut self) -> Result<T, Failed> {
-        let span = self.statement_span();
-        self.report(Diagnostic::error(
-            ErrorKind::Addressing,
-            span,
-            "both addresses of a string instruction must have the same width",
-        ));
-        Err(Failed)
-    }
-
-    #[cold]
-    fn register_address_mismatch<T>(&mut self) -> Result<T, Failed> {
-        let span = self.statement_span();
-        self.report(Diagnostic::error(
-            ErrorKind::Addressing,
-            span,
-            "the register operand is an address and must be as wide as the memory operand's address",
-        ));
-        Err(Failed)
     }
 }

@@ -279,8 +279,11 @@ impl Assembler<'_> {
             Diagnostic::error(ErrorKind::UnknownMnemonic, start..end, format!("there is no instruction `{name}`"))
                 .label("unknown mnemonic");
         // A search through all names is worth it for a few mistakes, not for a text in another language.
-        let near =
-            if self.errors < MAX_SEARCHES { nearest_mnemonics(name, self.mode, self.syntax, 3) } else { Vec::new() };
+        let near = if self.errors < MAX_SEARCHES && !self.brief {
+            nearest_mnemonics(name, self.mode, self.syntax, 3)
+        } else {
+            Vec::new()
+        };
         if let Some(best) = near.first() {
             let list: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
             diagnostic = diagnostic.help(format!("near: {}", list.join(", "))).fix(start..end, best.clone());
@@ -323,7 +326,8 @@ impl Assembler<'_> {
                 format!("there is no instruction `{text}` in this syntax"),
             )
             .label(format!("a name of {other} syntax"));
-            match nearest_mnemonics(&text, self.mode, self.syntax, 1).first() {
+            let near = if self.brief { Vec::new() } else { nearest_mnemonics(&text, self.mode, self.syntax, 1) };
+            match near.first() {
                 Some(best) => diagnostic.help(format!("near: `{best}`")),
                 None => diagnostic,
             }

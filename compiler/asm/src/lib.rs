@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod address;
 mod assembler;
 mod att;
+mod decorators;
 mod diagnostic;
 mod directives;
 mod disassemble;
@@ -24,6 +26,7 @@ mod matcher;
 mod memo;
 mod operand;
 mod prefixes;
+mod refuse;
 mod registers;
 mod symbols;
 mod table;
@@ -33,7 +36,7 @@ pub use disassemble::{Disassembled, disassemble, disassembly, parse_hex};
 pub use explain::{is_mnemonic, mnemonics, nearest_mnemonics};
 pub use fixups::{Fixup, FixupKind};
 pub use lines::{Lines, assemble_lines, assemble_lines_stream};
-pub use listing::listing;
+pub use listing::{listing, write_listing};
 pub use registers::{is_register, register_names};
 
 use std::ops::Range;
@@ -91,10 +94,23 @@ pub struct Item {
     pub offset: u32,
     /// Number of its bytes.
     pub len: u32,
-    /// Byte range in the text.
-    pub span: Range<usize>,
+    /// Byte range in the text, in the 32 bits that it fits: a large block has an item for every few bytes.
+    pub(crate) start: u32,
+    pub(crate) end: u32,
     /// What it is.
     pub kind: ItemKind,
+}
+
+impl Item {
+    /// Byte range in the text.
+    ///
+    /// ```
+    /// let code = pvc_asm::assemble("nop; ret", &Default::default()).unwrap();
+    /// assert_eq!(code.items[1].span(), 5..8);
+    /// ```
+    pub fn span(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
 }
 
 /// A block of code assembled at address 0.

@@ -205,13 +205,12 @@ impl LineMemo {
         if self.lines.is_empty() || end - start > WORDS * 8 {
             return None;
         }
-        let bytes: &[u8; WORDS * 8] = text.get(start..)?.first_chunk()?;
-        let word = |i: usize| u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|j| bytes[i * 8 + j]));
+        let chunks = text.get(start..)?.as_chunks::<8>().0.get(..WORDS)?;
         let mut words = [0; WORDS];
         let mut left = end - start;
         let mut hash = 0u64;
         for (i, slot) in words.iter_mut().enumerate() {
-            let full = word(i);
+            let full = u64::from_le_bytes(chunks[i]);
             *slot = if left >= 8 { full } else { full & !(u64::MAX << (left * 8)) };
             hash = (hash.rotate_left(29) ^ *slot).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             if left <= 8 {
@@ -224,7 +223,7 @@ impl LineMemo {
 }
 
 /// Two hex digits for every byte.
-static HEX: [[u8; 2]; 256] = {
+pub(crate) static HEX: [[u8; 2]; 256] = {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut table = [[0; 2]; 256];
     let mut i = 0;
@@ -274,6 +273,7 @@ impl<'t> Lines<'t> {
 
     /// Every line of `text`, as [`assemble_lines`] describes it; gives the number of those that failed.
     fn assemble_all(&mut self, text: &'t str, known: &mut LineMemo, out: &mut Vec<u8>) -> usize {
+        self.assembler.brief = true;
         let bytes = text.as_bytes();
         let mut failed = 0;
         let mut start = 0;

@@ -55,14 +55,13 @@ impl Assembler<'_> {
     #[inline]
     pub(crate) fn probe(&self) -> Option<Probe> {
         let start = self.cur.pos;
-        let bytes: &[u8; WORDS * 8] = self.cur.text.get(start..)?.first_chunk()?;
-        let word = |i: usize| u64::from_le_bytes([0, 1, 2, 3, 4, 5, 6, 7].map(|j| bytes[i * 8 + j]));
+        let words = self.cur.text.get(start..)?.as_chunks::<8>().0.get(..WORDS)?;
         let mut text = [0u64; WORDS];
         let mut hash = 0u64;
         let mut i = 0;
         // A semicolon is just a character here: such a line does not end where it is expected and is not remembered.
         let end = loop {
-            let full = word(i);
+            let full = u64::from_le_bytes(words[i]);
             let ends = newlines(full);
             let part = if ends == 0 { full } else { full & !(u64::MAX << (ends.trailing_zeros() & !7)) };
             text[i] = part;

@@ -122,7 +122,7 @@ fn check_text(text: &str, options: &Options) {
             let _ = listing(text, &code);
             for item in &code.items {
                 assert!(item.offset as usize + item.len as usize <= code.bytes.len(), "{text:?}");
-                assert!(text.get(item.span.clone()).is_some(), "{text:?}");
+                assert!(text.get(item.span()).is_some(), "{text:?}");
             }
             for fixup in &code.fixups {
                 assert!(fixup.offset as usize + fixup.width as usize <= code.bytes.len(), "{text:?}");

@@ -1,6 +1,6 @@
 //! `pvc asm` and `pvc dis`: the text assembler and its inverse.
 
-use super::{Exit, print, show, trouble};
+use super::{Exit, print, show, trouble, written};
 use clap::{Args, ValueEnum};
 use pvc::arch::Arch;
 use pvc::diagnostics::{Code, Color, Diagnostic, Diagnostics, Severity};
@@ -81,16 +81,13 @@ impl Dialect {
 
 pub(super) fn asm(args: &AsmArgs, color: Color) -> Exit {
     let options = args.dialect.options();
+    if args.lines {
+        return lines(&args.file, &options);
+    }
     let bytes = match read(&args.file) {
         Ok(bytes) => bytes,
         Err(exit) => return exit,
     };
-    if args.lines {
-        // A line that is not UTF-8 becomes one that no assembler takes, and the others keep their numbers.
-        let (out, failed) = pvc_asm::assemble_lines(&String::from_utf8_lossy(&bytes), &options);
-        let outcome = if failed == 0 { Exit::Ok } else { Exit::Findings };
-        return print(out.as_bytes(), outcome);
-    }
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
@@ -101,7 +98,7 @@ pub(super) fn asm(args: &AsmArgs, color: Color) -> Exit {
     match pvc_asm::assemble(&text, &options) {
         Ok(assembly) => {
             show_assembly(&args.file, &text, &assembly.warnings, color);
-            print(pvc_asm::listing(&text, &assembly).as_bytes(), Exit::Ok)
+            written(pvc_asm::write_listing(&text, &assembly, std::io::stdout().lock()), Exit::Ok)
         }
         Err(found) => {
             show_assembly(&args.file, &text, &found, color);
@@ -129,6 +126,20 @@ pub(super) fn dis(args: &DisArgs) -> Exit {
     print(pvc_asm::disassembly(&bytes, &args.dialect.options()).as_bytes(), Exit::Ok)
 }
 
+/// Assembles line by line, in step with the reading and the writing.
+fn lines(file: &Path, options: &Options) -> Exit {
+    let outcome = if file == Path::new("-") {
+        pvc_asm::assemble_lines_stream(std::io::stdin().lock(), std::io::stdout().lock(), options)
+    } else {
+        match std::fs::File::open(file) {
+            Ok(input) => pvc_asm::assemble_lines_stream(input, std::io::stdout().lock(), options),
+            Err(error) => return trouble(&format!("cannot read {}: {error}", file.display())),
+        }
+    };
+    let exit = if matches!(outcome, Ok(0)) { Exit::Ok } else { Exit::Findings };
+    written(outcome.map(|_| ()), exit)
+}
+
 fn read(file: &Path) -> Result<Vec<u8>, Exit> {
     let read = if file == Path::new("-") {
         let mut bytes = Vec::new();
@@ -141,6 +152,9 @@ fn read(file: &Path) -> Result<Vec<u8>, Exit> {
 
 /// Shows what the assembler found.
 fn show_assembly(file: &Path, text: &str, found: &[pvc_asm::Diagnostic], color: Color) {
+    if found.is_empty() {
+        return;
+    }
     let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
     let mut sources = SourceMap::default();
     let id = sources.add(name, text.to_owned());

@@ -147,7 +147,12 @@ fn show(found: &Diagnostics, sources: &SourceMap, color: Color) {
 
 /// Writes to standard output; a reader that has gone away is no error.
 fn print(bytes: &[u8], exit: Exit) -> Exit {
-    match std::io::stdout().lock().write_all(bytes) {
+    written(std::io::stdout().lock().write_all(bytes), exit)
+}
+
+/// The exit status after writing to standard output.
+fn written(outcome: std::io::Result<()>, exit: Exit) -> Exit {
+    match outcome {
         Ok(()) => exit,
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit,
         Err(error) => trouble(&format!("cannot write to standard output: {error}")),
