@@ -31,7 +31,11 @@ fn corners_of_the_dialect_agree_with_gnu_as() {
                 _ => false,
             };
             if !agree {
-                wrong.push(format!("{bits} intel={intel} `{line}`: {ours:02x?}, GNU as {verdict:02x?}"));
+                let second = tools::llvm_mc(std::slice::from_ref(line), bits, intel);
+                wrong.push(format!(
+                    "{bits} intel={intel} `{line}`: {ours:02x?}, GNU as {verdict:02x?}, llvm-mc {:02x?}",
+                    second[0].bytes()
+                ));
             }
         }
     }
