@@ -12,7 +12,7 @@ const SPECIAL: &str = "//! A <b>set</b> & \"more\" in `x < y`.\npatchset demo { 
     { incl \"a<b>&\"(%rip); addl $1, ({other}); lea ({value},{other},8), {result} }\n    \
     x86_64 { mov {value}, {result} }\n}\n\
     op hook() {\n    partial\n    default outside\n    clobbers caller_saved\n    site call.mem, nop(8)\n    \
-    x86 when fast { call outside }\n}\n";
+    x86 when fast { call outside }\n}\nbranch b.c = true\n";
 
 fn show(dir: &Path, args: &[&str]) -> String {
     let output = pvc(dir, &[&["show"], args].concat());
@@ -45,6 +45,7 @@ fn text_fits_a_mail() {
     assert!(text.starts_with("demo: 2 ops, 4 rows on x86_64 and i386, abi kernel\n\nop "), "{text}");
     assert!(text.contains("  e8 ?? ?? ?? ??           call.mem  5/6    1      caller_saved\n"), "{text}");
     assert!(text.contains("  nop(8)    5/8    3\n"), "{text}");
+    assert!(text.ends_with("\n\nbranch b.c = true on x86_64 and i386\n"), "{text}");
     assert!(text.contains("  else            calls outside\n"), "{text}");
 }
 
@@ -108,6 +109,7 @@ fn the_page_is_whole_and_alone() {
     }
     let page = show(dir.path(), &["--html", "special.pv"]);
     assert!(page.contains("A &#60;b&#62;set") || page.contains("A &lt;b&gt;set"), "{page}");
+    assert!(page.contains("<p class=\"mono\">b.c = true on x86_64 and i386</p>"), "{page}");
     assert!(page.contains("<code>x ") && page.contains("one ` backtick "), "{page}");
 }
 

@@ -10,7 +10,7 @@ pub use text::text;
 
 use crate::assemble::group_of;
 use crate::check::{Checked, CheckedRow};
-use crate::model::{Abi, Contract, Op, Operand, Parameter, Returns, Unit};
+use crate::model::{Abi, Branch, Contract, Op, Operand, Parameter, Returns, Unit};
 use crate::source::SourceMap;
 
 /// All that is shown of a patch set.
@@ -24,6 +24,8 @@ pub struct Table {
     pub summary: String,
     /// The ops in order of their ids.
     pub ops: Vec<OpCells>,
+    /// The static branches: `trace.enabled = false on x86_64 and i386, live`.
+    pub branches: Vec<String>,
 }
 
 /// What is shown of an op.
@@ -91,6 +93,7 @@ impl Table {
             docs: unit.set.docs.clone(),
             summary: summary(unit),
             ops: unit.ops.iter().map(|op| op_cells(unit, op, sources)).collect(),
+            branches: unit.branches.iter().map(branch).collect(),
         }
     }
 }
@@ -103,6 +106,12 @@ fn summary(unit: &Unit<CheckedRow>) -> String {
         Abi::User => "user",
     };
     format!("{}, {} on {}, abi {abi}", count(unit.ops.len(), "op"), count(rows, "row"), arches.join(" and "))
+}
+
+fn branch(branch: &Branch) -> String {
+    let arches: Vec<&str> = branch.arches.iter().map(|arch| arch.name()).collect();
+    let live = if branch.live { ", live" } else { "" };
+    format!("{} = {} on {}{live}", branch.name, branch.initial, arches.join(" and "))
 }
 
 /// `1 op`, `2 ops`

@@ -75,6 +75,9 @@ pub fn text(table: &Table) -> String {
             text.push_str(&format!("{:when$}{:<2$}{missing}\n", "", "else", asm - when));
         }
     }
+    for (at, branch) in table.branches.iter().enumerate() {
+        text.push_str(&format!("{}branch {branch}\n", if at == 0 { "\n" } else { "" }));
+    }
     text
 }
 
