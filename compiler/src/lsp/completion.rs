@@ -25,8 +25,7 @@ pub(super) fn complete(view: &View<'_>, position: Position) -> CompletionList {
     let file = view.analysis.sources.file(view.file);
     let start = view.analysis.item_at(view.file, at).map_or(0, |item| item.range.start);
     let before = &file.text[start..at];
-    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
-    let typed = before.len() - before.rfind(|c| !is_part(c)).map_or(0, |last| last + 1);
+    let typed = typed_len(before);
     let (head, prefix) = before.split_at(before.len() - typed);
     let line = head.rsplit('\n').next().unwrap_or_default();
     let mut list = Candidates { prefix: prefix.to_ascii_lowercase(), items: Vec::new(), more: false };
@@ -40,6 +39,12 @@ pub(super) fn complete(view: &View<'_>, position: Position) -> CompletionList {
         item.text_edit = Some(CompletionItemTextEdit::TextEdit(TextEdit { range, new_text }));
     }
     CompletionList { is_incomplete: list.more, items: list.items, ..CompletionList::new(false, None, None, Vec::new()) }
+}
+
+/// The length of the name that a text ends in.
+fn typed_len(before: &str) -> usize {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+    before.len() - before.trim_end_matches(is_part).len()
 }
 
 /// What is offered so far.
@@ -310,7 +315,14 @@ fn roles(head: &str, open: &str, close: &str, list: &mut Candidates) {
 
 #[cfg(test)]
 mod tests {
-    use super::place;
+    use super::{place, typed_len};
+
+    #[test]
+    fn names_end_a_text() {
+        assert_eq!(typed_len("site call.m"), 6);
+        assert_eq!(typed_len("\u{1f600}ra"), 2);
+        assert_eq!(typed_len("\u{1f600}"), 0);
+    }
 
     #[test]
     fn places() {
