@@ -8,7 +8,7 @@
 
 /* Entries that are larger on one side make the other read between them: kpatch met it twice (852, 1194). */
 _Static_assert(sizeof(struct pv_site) == 8 && sizeof(struct pv_kind) == 8 && sizeof(struct pv_term) == 16 &&
-		       sizeof(struct pv_row) == 12 && sizeof(struct pv_fixup) == 8 + sizeof(void *) &&
+		       sizeof(struct pv_row) == 16 && sizeof(struct pv_fixup) == 8 + sizeof(void *) &&
 		       sizeof(struct pv_op) == (sizeof(void *) == 8 ? 40 : 24),
 	       "the entries of this table have another layout than those of pvc.h");
 

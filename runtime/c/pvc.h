@@ -104,7 +104,7 @@ enum {
 
 /* One variant of an op. */
 struct pv_row {
-	uint16_t bytes; /* offset into pv_set.bytes */
+	uint32_t bytes; /* offset into pv_set.bytes */
 	uint8_t len, flags;
 	uint16_t term, nterms; /* holds if any of these terms does; nterms 0: always */
 	uint16_t fixup, nfixups;

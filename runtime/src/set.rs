@@ -86,7 +86,7 @@ impl Set {
 
     pub(crate) fn row_bytes(&self, row: &Row) -> &[u8] {
         // SAFETY: (9) `Set::new`: a row's bytes lie in `bytes`, which has no count of its own.
-        unsafe { from_raw_parts(self.0.bytes.add(usize::from(row.bytes)), usize::from(row.len)) }
+        unsafe { from_raw_parts(self.0.bytes.add(row.bytes as usize), usize::from(row.len)) }
     }
 
     pub(crate) fn terms(&self, row: &Row) -> &[Term] {

@@ -130,7 +130,7 @@ pub struct Fixup {
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// Offset into [`Table::bytes`].
-    pub bytes: u16,
+    pub bytes: u32,
     /// Length in bytes.
     pub len: u8,
     /// 0.
@@ -501,7 +501,7 @@ unsafe impl<T> Sync for Scratch<T> {}
 const _: () = {
     use core::mem::{offset_of, size_of};
     assert!(size_of::<Site>() == 8 && size_of::<Kind>() == 8 && size_of::<Term>() == 16);
-    assert!(size_of::<Fixup>() == 16 && size_of::<Row>() == 12 && size_of::<Op>() == 40);
+    assert!(size_of::<Fixup>() == 16 && size_of::<Row>() == 16 && size_of::<Op>() == 40);
     assert!(size_of::<Feature>() == 24 && size_of::<Plan>() == 112 && size_of::<Table>() == 184);
     assert!(offset_of!(Plan, rel_target) == 16 && offset_of!(Plan, bytes) == 48);
     assert!(size_of::<BranchSite>() == 12 && size_of::<Branch>() == 16 && size_of::<BranchState>() == 4);

@@ -33,7 +33,7 @@ const KINDS: [Kind; 9] = [
     kind([0; 4], 0, 0, OPERAND_NONE, 0xe8),
 ];
 
-const fn row(bytes: u16, len: u8, nterms: u16) -> Row {
+const fn row(bytes: u32, len: u8, nterms: u16) -> Row {
     Row { bytes, len, flags: 0, term: 0, nterms, fixup: 0, nfixups: 0 }
 }
 

@@ -145,26 +145,24 @@ fn advice(context: &Context<'_>, needs: usize) -> String {
     }
 }
 
-/// Checks that the table of `arch` can number the bytes and the fixups of all rows: its fields have 16 bits.
+/// Checks that the table of `arch` can number the fixups of all rows: its fields have 16 bits.
 pub(super) fn table(unit: &Unit<AssembledRow>, arch: Arch, diagnostics: &mut Diagnostics) {
     const MOST: usize = u16::MAX as usize;
     let rows = unit.ops.iter().filter_map(|op| op.on(arch)).flat_map(|contract| &contract.rows);
-    let (mut total, mut fixups) = (0, 0);
+    let mut fixups = 0;
     for (row, code) in rows.filter_map(|row| Some((row, row.code.as_ref()?))) {
-        if total > MOST || fixups + code.fixups.len() > MOST {
-            let what = if total > MOST { "bytes" } else { "fixups" };
+        if fixups + code.fixups.len() > MOST {
             diagnostics.push(
                 Diagnostic::new(
                     Finding::LIMIT,
                     row.row.asm.span,
-                    format!("the rows of a patch set have at most {MOST} {what} on {}", arch.name()),
+                    format!("the rows of a patch set have at most {MOST} fixups on {}", arch.name()),
                 )
-                .label(format!("the rows before this one have {}", if total > MOST { total } else { fixups }))
+                .label(format!("the rows before this one have {fixups}"))
                 .help("make two patch sets of it: a program can have both"),
             );
             return;
         }
-        total += code.bytes.len();
         fixups += code.fixups.len();
     }
 }

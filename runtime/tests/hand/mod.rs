@@ -195,7 +195,7 @@ static BYTES: [u8; 25] = [
     0xb8, 9, 0, 0, 0, 0xc3,         // leave: mov $9, %eax; ret
 ];
 
-const fn row(bytes: u16, len: u8, nterms: u16, nfixups: u16) -> Row {
+const fn row(bytes: u32, len: u8, nterms: u16, nfixups: u16) -> Row {
     Row { bytes, len, flags: 0, term: 0, nterms, fixup: 0, nfixups }
 }
 

@@ -217,7 +217,7 @@ static BYTES: [u8; 32] = [
 ];
 
 /// A row with the first `nterms` terms.
-const fn row(bytes: u16, len: u8, nterms: u16) -> Row {
+const fn row(bytes: u32, len: u8, nterms: u16) -> Row {
     Row { bytes, len, flags: 0, term: 0, nterms, fixup: 0, nfixups: 0 }
 }
 

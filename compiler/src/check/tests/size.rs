@@ -80,12 +80,10 @@ fn an_inline_site_is_linked() {
     assert!(findings(KERNEL, ops).iter().any(|found| found.starts_with("PV0304")), "{:?}", findings(KERNEL, ops));
 }
 
-/// Offsets into the bytes of a table have 16 bits.
+/// Offsets into the bytes of a table have 32 bits: no patch set has too many.
 #[test]
-fn the_rows_of_a_set_have_64_kib_at_most() {
+fn the_rows_of_a_set_may_have_more_than_64_kib() {
     let op = |number: usize| format!("op a{number}() {{\n site nop(64)\n x86_64 {{ .skip 64, 0x90 }}\n}}\n");
-    let ops: String = (0..1024).map(op).collect();
+    let ops: String = (0..1025).map(op).collect();
     passes(KERNEL, &ops);
-    let more = format!("{ops}op b() {{\n x86_64 {{ nop }}\n}}");
-    fails(KERNEL, &more, &["PV0103 nop"]);
 }
