@@ -23,7 +23,7 @@ use crate::syntax;
 /// The widest line, in characters, that a list or a row is kept on.
 pub(crate) const WIDTH: usize = 120;
 
-/// What [`format`] is to do beside laying out the text.
+/// What [`format()`] is to do beside laying out the text.
 #[derive(Clone, Default, Debug)]
 pub struct FormatOptions {
     /// The bytes to write beside rows, as [`row_bytes`] finds them; other rows keep what they have.

@@ -1,7 +1,7 @@
 //! Compiles a set again and again while it is edited: what was found out about an op is kept until its text changes.
 //!
 //! A file is cut into items before it is parsed, and what the phases say of an op depends on its own text and on what
-//! is no op: the `patchset` block and the features, here the [frame](frame). So each op is compiled alone in that frame,
+//! is no op: the `patchset` block and the features, here the frame. So each op is compiled alone in that frame,
 //! once, by the same phases as ever. What ops have to do with each other (their names, the identity row, features that
 //! none uses) is found out by one more run over the names of all ops.
 //!

@@ -1,6 +1,6 @@
 //! The language server: `pvc lsp`.
 //!
-//! It answers from the compiler and knows nothing of the language itself. [`server`] is the loop; [`workspace`] holds the
+//! It answers from the compiler and knows nothing of the language itself. `server` is the loop; `workspace` holds the
 //! open documents and what the compiler says of their sets; each kind of request has a file of its own.
 //!
 //! | file | requests |

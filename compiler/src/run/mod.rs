@@ -133,11 +133,11 @@ pub fn test(checked: &Checked, options: &Options) -> Result<Report, String> {
     test_watched(checked, options, &mut |_| {})
 }
 
-/// [`test`], which tells `watch` how many ops are done each time it begins another.
+/// [`test()`], which tells `watch` how many ops are done each time it begins another.
 ///
 /// # Errors
 ///
-/// As [`test`].
+/// As [`test()`].
 pub fn test_watched(checked: &Checked, options: &Options, watch: &mut dyn FnMut(usize)) -> Result<Report, String> {
     let mut native = Native::new()?;
     let (place, mask) = (native.place(), native.mask());

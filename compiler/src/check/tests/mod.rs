@@ -10,6 +10,7 @@ mod random;
 mod reads;
 mod size;
 mod stack;
+mod text_mutants;
 mod writes;
 
 use crate::diagnostics::{Diagnostic, Severity};
