@@ -83,6 +83,8 @@ fn mutants(op: &str) -> Vec<(String, String)> {
         let when = body[..brace].find(" when ").map(|when| at + when..at + brace - 1);
         match when {
             Some(when) => mutants.push(("without its condition".to_owned(), replace(when, ""))),
+            // The only row of one arch of several is no fallback: without it the op is one of the other arch.
+            None if is_only_row_of_its_arch(op, body) => {}
             None => mutants.push(("without its fallback".to_owned(), replace(at..at + body.len(), ""))),
         }
         let Some(end) = body.rfind('}') else { continue };
@@ -101,6 +103,20 @@ fn mutants(op: &str) -> Vec<(String, String)> {
         mutants.push((format!("without the input {word}"), replace(signature..signature + list.len(), &rest)));
     }
     mutants
+}
+
+/// Whether `row` is the only row of its arch, and there are rows of the other.
+fn is_only_row_of_its_arch(op: &str, row: &str) -> bool {
+    let arches =
+        |line: &str| ["x86_64", "i386"].map(|arch| line.split('{').next().is_some_and(|head| head.contains(arch)));
+    let others: Vec<_> = op
+        .lines()
+        .map(str::trim_start)
+        .filter(|line| *line != row && line.contains('{') && (line.starts_with("x86") || line.starts_with("i386")))
+        .map(arches)
+        .collect();
+    let own = arches(row);
+    !others.is_empty() && !others.iter().any(|other| own[0] && other[0] || own[1] && other[1])
 }
 
 /// The lines of a text with their offsets.
