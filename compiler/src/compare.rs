@@ -115,7 +115,7 @@ pub fn compare(old: &Checked, new: &Checked) -> Comparison {
     set(old, new, &mut found);
     ops(old, new, &mut found);
     branches(old, new, &mut found);
-    Comparison { old_contract, new_contract, changes: found.changes }
+    Comparison { old_contract: old_contract.to_owned(), new_contract: new_contract.to_owned(), changes: found.changes }
 }
 
 /// Collects the changes of one subject after the other.

@@ -40,6 +40,7 @@ use crate::source::{SourceMap, Span};
 use analysis::Summary;
 use flow::Graph;
 use registers::Cell;
+use std::sync::OnceLock;
 
 /// Code as one line of AT&T text, whatever the bytes are.
 pub(crate) fn disassemble(bytes: &[u8], arch: Arch) -> String {
@@ -48,19 +49,23 @@ pub(crate) fn disassemble(bytes: &[u8], arch: Arch) -> String {
 
 /// A patch set in which every row was found to keep its contract. Outputs are made from nothing else.
 #[derive(Clone, Debug)]
-pub struct Checked(Unit<CheckedRow>);
+pub struct Checked {
+    unit: Unit<CheckedRow>,
+    /// The contract symbol, which every output names: made when it is first asked for.
+    pub(crate) contract: OnceLock<String>,
+}
 
 impl Checked {
     /// The patch set. Every [`Site::len`](crate::model::Site::len) is known now.
     #[must_use]
     pub fn unit(&self) -> &Unit<CheckedRow> {
-        &self.0
+        &self.unit
     }
 
     /// Changes what was checked, to see that a run on the CPU finds it out by itself.
     #[cfg(all(test, feature = "run"))]
     pub(crate) fn change(&mut self, change: impl FnOnce(&mut Unit<CheckedRow>)) {
-        change(&mut self.0);
+        change(&mut self.unit);
     }
 }
 
@@ -105,7 +110,8 @@ pub fn check(mut unit: Assembled, sources: &SourceMap, diagnostics: &mut Diagnos
             None => complete = false,
         }
     }
-    complete.then_some(Checked(Unit { set: unit.set, features: unit.features, ops, branches: unit.branches }))
+    let unit = Unit { set: unit.set, features: unit.features, ops, branches: unit.branches };
+    complete.then_some(Checked { unit, contract: OnceLock::new() })
 }
 
 /// What a row is checked against.

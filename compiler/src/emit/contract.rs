@@ -11,9 +11,11 @@ use std::fmt::Write;
 
 /// `pv_NAME_contract_HASH`, with the hash as 16 hex digits.
 #[must_use]
-pub fn symbol(checked: &Checked) -> String {
-    let name = &checked.unit().set.name;
-    format!("pv_{name}_contract_{:016x}", fnv1a(describe(checked).as_bytes()))
+pub fn symbol(checked: &Checked) -> &str {
+    checked.contract.get_or_init(|| {
+        let name = &checked.unit().set.name;
+        format!("pv_{name}_contract_{:016x}", fnv1a(describe(checked).as_bytes()))
+    })
 }
 
 /// The contract as text; only its hash is used.

@@ -85,7 +85,7 @@ pub fn module(checked: &Checked, sources: &SourceMap) -> String {
         Some((class.code, class.len))
     });
     let contract = contract::symbol(checked);
-    let cx = Context { checked, sources, layout: &layout, contract: &contract };
+    let cx = Context { checked, sources, layout: &layout, contract };
     let set = &checked.unit().set;
     let file = sources.files().next().map_or("", |(_, file)| file.path.as_str());
     let sites = block(2, |text| site::asm_macros(&cx, text));
@@ -94,7 +94,7 @@ pub fn module(checked: &Checked, sources: &SourceMap) -> String {
         name: &set.name,
         module: names::ident(&set.name),
         docs: block(0, |text| docs(text, &set.docs, format_args!("Patch set `{}`.", set.name))),
-        contract: &contract,
+        contract,
         site_macro: block(1, |text| site::site_macro(&cx, text)),
         branch_macro: block(1, |text| branches::site_macro(&cx, text)),
         branches: block(2, |text| branches::handles(&cx, text)),

@@ -7,6 +7,7 @@ use crate::check::CheckedRow;
 use crate::emit::text::put;
 use crate::model::{Abi, Clobber, Contract, Op, Set, Site, Type};
 use iced_x86::Register;
+use std::fmt::Arguments;
 
 /// Whether a plain C function keeps the contract, so that the slot can have its type.
 pub(super) fn is_plain(op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> bool {
@@ -225,16 +226,18 @@ pub(super) fn backend_macro(
     set: &Set,
     op: &Op<CheckedRow>,
     contract: &Contract<CheckedRow>,
-) -> Vec<String> {
+) -> String {
     let (ident, upper) = (names::ident(op), set.name.to_uppercase());
     let target = format!("pv_{}_{ident}_to_##pv_fn", set.name);
-    let mut lines = vec![format!("#define PV_{upper}_BACKEND_{ident}(pv_fn)")];
-    lines.extend(target_function(set, op, &target));
-    lines.push("__attribute__((__naked__, __noinline__, __used__))".to_owned());
-    lines.push(format!("static void pv_{}_{ident}_thunk_##pv_fn(void)", set.name));
-    lines.extend(thunk_body(context, op, contract, &target));
-    lines.push(format!("struct pv_{}_{ident}_slot", set.name));
-    lines
+    let mut body = Body::new(format!("#define PV_{upper}_BACKEND_{ident}(pv_fn)"), " \\\n\t", " \\\n\t");
+    for line in target_function(set, op, &target) {
+        body.line(format_args!("{line}"));
+    }
+    body.line(format_args!("__attribute__((__naked__, __noinline__, __used__))"));
+    body.line(format_args!("static void pv_{}_{ident}_thunk_##pv_fn(void)", set.name));
+    thunk_body(context, op, contract, &target, &mut body);
+    body.line(format_args!("struct pv_{}_{ident}_slot", set.name));
+    body.finish()
 }
 
 /// Whether the op's external default (`default SYMBOL`) is a plain C function that needs a thunk to keep the contract.
@@ -259,11 +262,60 @@ pub(super) fn default_thunk(
 ) -> String {
     let ident = names::ident(op);
     let target = format!("pv_{}_{ident}_default_to", set.name);
-    let mut lines = vec![format!("/* {symbol}(), and what it may destroy of what the op keeps */")];
-    lines.extend(target_function(set, op, &target).map(|line| line.replace("pv_fn", symbol)));
-    lines.push(format!("PV_CODE pv_{}_default_{ident}(void)", set.name));
-    lines.extend(thunk_body(context, op, contract, &target));
-    lines.join("\n") + "\n"
+    let comment = format!("/* {symbol}(), and what it may destroy of what the op keeps */");
+    let mut body = Body::new(comment, "\n", "\n\t");
+    for line in target_function(set, op, &target) {
+        body.line(format_args!("{}", line.replace("pv_fn", symbol)));
+    }
+    body.line(format_args!("PV_CODE pv_{}_default_{ident}(void)", set.name));
+    thunk_body(context, op, contract, &target, &mut body);
+    body.finish()
+}
+
+/// Lines of C, in a macro or in a file.
+struct Body {
+    text: String,
+    /// What comes before a line, and before a line of asm.
+    line: &'static str,
+    asm: &'static str,
+    /// The last line is of pushes or pops: they share one.
+    moves: bool,
+}
+
+impl Body {
+    fn new(first: String, line: &'static str, asm: &'static str) -> Self {
+        Self { text: first, line, asm, moves: false }
+    }
+
+    fn line(&mut self, line: Arguments<'_>) {
+        self.moves = false;
+        put!(self.text, "{}{line}", self.line);
+    }
+
+    /// A line of asm: string literals, macros that make some, or what stands behind them.
+    fn asm(&mut self, line: Arguments<'_>) {
+        self.moves = false;
+        put!(self.text, "{}{line}", self.asm);
+    }
+
+    fn moves(&mut self, what: &str, register: &str, word: usize) {
+        let before = if self.moves { " " } else { self.asm };
+        put!(self.text, "{before}{what}(\"{register}\", \"{word}\")");
+        self.moves = true;
+    }
+
+    fn push(&mut self, register: &str, word: usize) {
+        self.moves("PV_PUSH", register, word);
+    }
+
+    fn pop(&mut self, register: &str, word: usize) {
+        self.moves("PV_POP", register, word);
+    }
+
+    fn finish(mut self) -> String {
+        self.text.push('\n');
+        self.text
+    }
 }
 
 /// A static function between thunk and `pv_fn`: the compiler lets asm name it in every code model, where an exported one
@@ -286,31 +338,19 @@ fn thunk_body(
     op: &Op<CheckedRow>,
     contract: &Contract<CheckedRow>,
     target: &str,
-) -> Vec<String> {
-    let mut lines = vec!["{ __asm__ volatile(".to_owned()];
-    // Runs of pushes and pops share a line.
-    for line in thunk(context, op, contract) {
-        let moves = |line: &str| line.starts_with("PV_P");
-        match lines.last_mut() {
-            Some(last) if moves(last.trim_start()) && moves(&line) => {
-                last.push(' ');
-                last.push_str(&line);
-            }
-            _ => lines.push(format!("\t{line}")),
-        }
+    body: &mut Body,
+) {
+    body.line(format_args!("{{ __asm__ volatile("));
+    if is_c_abi(contract) && !op.preserves.flags && !op.preserves.vector {
+        simple_thunk(contract, body);
+    } else {
+        full_thunk(context, op, contract, body);
     }
-    lines.push(format!("\tPV_RET : : \"i\"({target})); }}"));
-    lines
-}
-
-/// Lines of the thunk, as C string expressions.
-fn thunk(context: &Context<'_>, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> Vec<String> {
-    let simple = is_c_abi(contract) && !op.preserves.flags && !op.preserves.vector;
-    if simple { simple_thunk(contract) } else { full_thunk(context, op, contract) }
+    body.asm(format_args!("PV_RET : : \"i\"({target})); }}"));
 }
 
 /// Operands where C has them: only to save what C would destroy and the contract keeps.
-fn simple_thunk(contract: &Contract<CheckedRow>) -> Vec<String> {
+fn simple_thunk(contract: &Contract<CheckedRow>, body: &mut Body) {
     let arch = contract.arch;
     let word = word(arch);
     let destroyed = contract.clobbers.registers(arch);
@@ -322,24 +362,23 @@ fn simple_thunk(contract: &Contract<CheckedRow>) -> Vec<String> {
         .copied()
         .filter(|&register| !destroyed.contains(&register) && !is_result(register))
         .collect();
-    let mut lines: Vec<String> = saved.iter().map(|&register| push(arch, register)).collect();
+    saved.iter().for_each(|&register| body.push(register_name(register), word));
     // At entry the stack is one return address off a multiple of 16.
     let pad = (16 - (word * (saved.len() + 1)) % 16) % 16;
     let sp = stack_pointer(arch);
     if pad > 0 {
-        lines.push(format!("\"sub ${pad}, %%{sp}\\n\" PV_CFI(\".cfi_adjust_cfa_offset {pad}\\n\")"));
+        body.asm(format_args!("\"sub ${pad}, %%{sp}\\n\" PV_CFI(\".cfi_adjust_cfa_offset {pad}\\n\")"));
     }
-    lines.push("\"call %P0\\n\"".to_owned());
+    body.asm(format_args!("\"call %P0\\n\""));
     if pad > 0 {
-        lines.push(format!("\"add ${pad}, %%{sp}\\n\" PV_CFI(\".cfi_adjust_cfa_offset -{pad}\\n\")"));
+        body.asm(format_args!("\"add ${pad}, %%{sp}\\n\" PV_CFI(\".cfi_adjust_cfa_offset -{pad}\\n\")"));
     }
-    lines.extend(saved.iter().rev().map(|&register| pop(arch, register)));
-    lines
+    saved.iter().rev().for_each(|&register| body.pop(register_name(register), word));
 }
 
 /// The general case. All caller-saved registers and all operands go into a frame; arguments are loaded from it, results
 /// are stored into it, and the registers are loaded back.
-fn full_thunk(context: &Context<'_>, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> Vec<String> {
+fn full_thunk(context: &Context<'_>, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>, body: &mut Body) {
     let arch = contract.arch;
     let word = word(arch);
     let (sp, bp, ax) = match arch {
@@ -359,15 +398,16 @@ fn full_thunk(context: &Context<'_>, op: &Op<CheckedRow>, contract: &Contract<Ch
         let index = saved.iter().rev().position(|&other| other == register).unwrap_or_default();
         format!("{}(%%{bp})", (above + index) * word)
     };
-    let mut lines: Vec<String> = saved.iter().map(|&register| push(arch, register)).collect();
+    saved.iter().for_each(|&register| body.push(register_name(register), word));
     if op.preserves.flags {
         // Not pushf and popf: they would bring back IF too. `add` sets OF again from the bit that seto kept.
-        lines.push("\"lahf; seto %%al\\n\"".to_owned());
-        lines.push(push_named(ax, word));
+        body.asm(format_args!("\"lahf; seto %%al\\n\""));
+        body.push(ax, word);
     }
-    lines.push(push_named(bp, word));
-    lines
-        .push(format!("\"mov %%{sp}, %%{bp}\\n\" PV_CFI(\".cfi_rel_offset {bp}, 0\\n.cfi_def_cfa_register {bp}\\n\")"));
+    body.push(bp, word);
+    body.asm(format_args!(
+        "\"mov %%{sp}, %%{bp}\\n\" PV_CFI(\".cfi_rel_offset {bp}, 0\\n.cfi_def_cfa_register {bp}\\n\")"
+    ));
 
     let table = arch.table();
     let by_pointer = op.results().len() > 1;
@@ -385,30 +425,30 @@ fn full_thunk(context: &Context<'_>, op: &Op<CheckedRow>, contract: &Contract<Ch
         ((results_at + results_len).next_multiple_of(16), 16)
     };
     if frame > 0 {
-        lines.push(format!("\"sub ${frame}, %%{sp}\\n\""));
+        body.asm(format_args!("\"sub ${frame}, %%{sp}\\n\""));
     }
-    lines.push(format!("\"and $-{align}, %%{sp}\\n\""));
+    body.asm(format_args!("\"and $-{align}, %%{sp}\\n\""));
     let contract_symbol = context.contract;
     let vector = |what: &str| format!("\"lea {vector_at}(%%{sp}), %%{ax}; call {contract_symbol}_{what}_vectors\\n\"");
     if op.preserves.vector {
-        lines.push(vector("save"));
+        body.asm(format_args!("{}", vector("save")));
     }
     // Stack arguments first: they pass through the accumulator.
     for (index, source) in sources.iter().enumerate().skip(in_registers) {
         match source {
-            Some(register) => lines.push(format!("\"mov {}, %%{ax}\\n\"", slot(*register))),
-            None => lines.push(format!("\"lea {results_at}(%%{sp}), %%{ax}\\n\"")),
+            Some(register) => body.asm(format_args!("\"mov {}, %%{ax}\\n\"", slot(*register))),
+            None => body.asm(format_args!("\"lea {results_at}(%%{sp}), %%{ax}\\n\"")),
         }
-        lines.push(format!("\"mov %%{ax}, {}(%%{sp})\\n\"", (index - in_registers) * word));
+        body.asm(format_args!("\"mov %%{ax}, {}(%%{sp})\\n\"", (index - in_registers) * word));
     }
     for (source, argument) in sources.iter().zip(table.arguments) {
         let argument = register_name(*argument);
         match source {
-            Some(register) => lines.push(format!("\"mov {}, %%{argument}\\n\"", slot(*register))),
-            None => lines.push(format!("\"lea {results_at}(%%{sp}), %%{argument}\\n\"")),
+            Some(register) => body.asm(format_args!("\"mov {}, %%{argument}\\n\"", slot(*register))),
+            None => body.asm(format_args!("\"lea {results_at}(%%{sp}), %%{argument}\\n\"")),
         }
     }
-    lines.push("\"call %P0\\n\"".to_owned());
+    body.asm(format_args!("\"call %P0\\n\""));
     if by_pointer {
         let mut offset = 0;
         for (result, operand) in op.results().iter().zip(&contract.results) {
@@ -420,29 +460,32 @@ fn full_thunk(context: &Context<'_>, op: &Op<CheckedRow>, contract: &Contract<Ch
                 4 => format!("mov {}(%%{sp}), %%eax", results_at + offset),
                 _ => format!("mov {}(%%{sp}), %%{ax}", results_at + offset),
             };
-            lines.push(format!("\"{load}; mov %%{ax}, {}\\n\"", slot(operand.register)));
+            body.asm(format_args!("\"{load}; mov %%{ax}, {}\\n\"", slot(operand.register)));
             if let Some(high) = operand.high {
-                lines.push(format!("\"mov {}(%%{sp}), %%eax; mov %%eax, {}\\n\"", results_at + offset + 4, slot(high)));
+                body.asm(format_args!(
+                    "\"mov {}(%%{sp}), %%eax; mov %%eax, {}\\n\"",
+                    results_at + offset + 4,
+                    slot(high)
+                ));
             }
             offset += size;
         }
     } else if let Some(result) = contract.results.first() {
-        lines.push(format!("\"mov %%{ax}, {}\\n\"", slot(result.register)));
+        body.asm(format_args!("\"mov %%{ax}, {}\\n\"", slot(result.register)));
         if let Some(high) = result.high {
-            lines.push(format!("\"mov %%edx, {}\\n\"", slot(high)));
+            body.asm(format_args!("\"mov %%edx, {}\\n\"", slot(high)));
         }
     }
     if op.preserves.vector {
-        lines.push(vector("load"));
+        body.asm(format_args!("{}", vector("load")));
     }
     let depth = (above + saved.len()) * word;
-    lines.push(format!("\"leave\\n\" PV_CFI(\".cfi_def_cfa {sp}, {depth}\\n.cfi_restore {bp}\\n\")"));
+    body.asm(format_args!("\"leave\\n\" PV_CFI(\".cfi_def_cfa {sp}, {depth}\\n.cfi_restore {bp}\\n\")"));
     if op.preserves.flags {
-        lines.push(pop_named(ax, word));
-        lines.push("\"add $127, %%al; sahf\\n\"".to_owned());
+        body.pop(ax, word);
+        body.asm(format_args!("\"add $127, %%al; sahf\\n\""));
     }
-    lines.extend(saved.iter().rev().map(|&register| pop(arch, register)));
-    lines
+    saved.iter().rev().for_each(|&register| body.pop(register_name(register), word));
 }
 
 /// Bytes of an XSAVE area for x87, SSE, AVX, masks and the 512-bit registers in the standard format, at most.
@@ -463,20 +506,4 @@ fn stack_pointer(arch: Arch) -> &'static str {
         Arch::X86_64 => "rsp",
         Arch::I386 => "esp",
     }
-}
-
-fn push(arch: Arch, register: Register) -> String {
-    push_named(register_name(register), word(arch))
-}
-
-fn pop(arch: Arch, register: Register) -> String {
-    pop_named(register_name(register), word(arch))
-}
-
-fn push_named(register: &str, word: usize) -> String {
-    format!("PV_PUSH(\"{register}\", \"{word}\")")
-}
-
-fn pop_named(register: &str, word: usize) -> String {
-    format!("PV_POP(\"{register}\", \"{word}\")")
 }

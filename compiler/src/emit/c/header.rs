@@ -55,7 +55,7 @@ pub(super) fn render(checked: &Checked, sources: &SourceMap) -> String {
     let set = unit.set.name.clone();
     let upper = set.to_uppercase();
     let contract = contract::symbol(checked);
-    let context = Context { set: &set, contract: &contract, user: unit.set.abi == Abi::User };
+    let context = Context { set: &set, contract, user: unit.set.abi == Abi::User };
     let header = Header {
         guard: format!("PV_{upper}"),
         source: sources.files().next().map(|(_, file)| file.name().to_owned()).unwrap_or_default(),
@@ -73,7 +73,7 @@ pub(super) fn render(checked: &Checked, sources: &SourceMap) -> String {
         arches: unit.set.arches.iter().map(|&arch| arch_part(unit, arch, &context)).collect(),
         set: set.clone(),
         upper,
-        contract: contract.clone(),
+        contract: contract.to_owned(),
     };
     super::tidy(&header.render().expect("writing to a String does not fail"))
 }
@@ -179,7 +179,7 @@ fn op_part(unit: &Unit<CheckedRow>, id: usize, op: &Op<CheckedRow>, arch: Arch, 
             put!(code, "#define PV_{upper}_BACKEND_{ident}(pv_fn) struct pv_{name}_ops\n");
             put!(code, "#define PV_{upper}_THUNK_{ident}(pv_fn) (pv_fn)\n");
         } else {
-            code.push_str(&continued(&calls::backend_macro(context, set, op, contract)));
+            code.push_str(&calls::backend_macro(context, set, op, contract));
             put!(
                 code,
                 "#define PV_{upper}_THUNK_{ident}(pv_fn) \\\n\t((const struct pv_{name}_{ident}_slot *)(unsigned long)pv_{name}_{ident}_thunk_##pv_fn)\n"
@@ -213,9 +213,4 @@ fn assembler_macros(context: &Context<'_>, id: usize, op: &Op<CheckedRow>, contr
         text.push_str(".endm\n");
     }
     text
-}
-
-/// Lines of one macro.
-fn continued(lines: &[String]) -> String {
-    lines.join(" \\\n\t").replace("\t\t", "\t") + "\n"
 }

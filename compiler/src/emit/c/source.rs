@@ -56,7 +56,7 @@ struct ArchPart {
 pub(super) fn render(checked: &Checked, sources: &SourceMap) -> String {
     let unit = checked.unit();
     let contract = contract::symbol(checked);
-    let context = Context { set: &unit.set.name, contract: &contract, user: unit.set.abi == Abi::User };
+    let context = Context { set: &unit.set.name, contract, user: unit.set.abi == Abi::User };
     let features = unit.features.iter().map(tables::feature).collect::<Vec<_>>();
     let source = Source {
         set: unit.set.name.clone(),

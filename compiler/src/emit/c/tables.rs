@@ -211,5 +211,9 @@ pub(super) fn stub(arch: Arch, stub: &Stub) -> Vec<String> {
 }
 
 fn byte_list(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:#04x}")).collect::<Vec<_>>().join(", ")
+    let mut text = String::with_capacity(6 * bytes.len());
+    for (index, byte) in bytes.iter().enumerate() {
+        put!(text, "{}{byte:#04x}", if index == 0 { "" } else { ", " });
+    }
+    text
 }
