@@ -19,8 +19,8 @@ pub(crate) fn with_row(guest: &Guest, op: &str, bytes: &[u8]) -> PathBuf {
     let op_size = if image.width == 8 { 40 } else { 24 };
     let found = (0..count).map(|id| ops + id * op_size).find(|&at| image.text(image.pointer(at)) == op);
     let found = found.unwrap_or_else(|| panic!("the table has no op {op}"));
-    let row = rows + 12 * image.short(found + 3 * image.width);
-    let (offset, len) = (image.short(row), image.data[image.offset(row + 2)]);
+    let row = rows + 16 * image.short(found + 3 * image.width);
+    let (offset, len) = (image.number(row, 4), image.data[image.offset(row + 4)]);
     assert_eq!(usize::from(len), bytes.len(), "{op}");
 
     let at = image.offset(all_bytes + offset);
