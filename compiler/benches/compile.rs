@@ -36,10 +36,11 @@ fn main() {
         times[2].push(run(Command::new(pvc).args(["compile", "--emit", "json=-"]).arg(&patchset)));
     }
     let [all, gas, json] = times.map(median);
-    println!("pvc compile, all outputs (unchanged)  {:7.2} ms", all.as_secs_f64() * 1e3);
-    println!("pvc compile --emit json=-             {:7.2} ms", json.as_secs_f64() * 1e3);
-    println!("GNU as, the same instructions         {:7.2} ms", gas.as_secs_f64() * 1e3);
-    println!("ratio pvc / as (at most 1 is the aim)   {:7.2}", all.as_secs_f64() / gas.as_secs_f64());
+    println!("GNU as, the same instructions, one output  {:7.2} ms", gas.as_secs_f64() * 1e3);
+    for (what, time) in [("one output (--emit json=-)", json), ("all five outputs, unchanged", all)] {
+        let ratio = time.as_secs_f64() / gas.as_secs_f64();
+        println!("pvc compile, {what:28}  {:7.2} ms, {ratio:.2} x GNU as (the aim: 1)", time.as_secs_f64() * 1e3);
+    }
 }
 
 fn run(command: &mut Command) -> Duration {

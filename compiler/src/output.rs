@@ -1,7 +1,7 @@
 //! Writing outputs: whole or not at all, and only when they change.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// One file to be written.
@@ -85,8 +85,25 @@ pub fn write_all(files: &[OutputFile]) -> Result<Vec<Outcome>, WriteError> {
 /// Whether the file on disk has this content.
 #[must_use]
 pub fn is_current(file: &OutputFile) -> bool {
-    let same_length = std::fs::metadata(&file.path).is_ok_and(|facts| facts.len() == file.text.len() as u64);
-    same_length && std::fs::read(&file.path).is_ok_and(|old| old == file.text.as_bytes())
+    has_content(&file.path, file.text.as_bytes()).unwrap_or(false)
+}
+
+/// Whether the file at `path` has this content; compared piece by piece, without a copy of the file in memory.
+fn has_content(path: &Path, content: &[u8]) -> io::Result<bool> {
+    let mut old = std::fs::File::open(path)?;
+    if old.metadata()?.len() != content.len() as u64 {
+        return Ok(false);
+    }
+    let mut buffer = [0; 16 << 10];
+    for piece in content.chunks(buffer.len()) {
+        let old_piece = &mut buffer[..piece.len()];
+        old.read_exact(old_piece)?;
+        if old_piece != piece {
+            return Ok(false);
+        }
+    }
+    // Nothing more: a file that grew meanwhile is another one.
+    Ok(old.read(&mut buffer)? == 0)
 }
 
 /// Writes the content beside the target; the temporary file removes itself unless it is renamed.

@@ -1,8 +1,9 @@
 //! What a row was found to do, for the outputs: evidence that a reviewer can read.
 
 use super::RowCheck;
-use super::effects::{ARITHMETIC, flag_names};
+use super::effects::{ARITHMETIC, flag_list};
 use super::registers::Cell;
+use crate::arch::register_name;
 use iced_x86::Register;
 use std::fmt;
 
@@ -63,50 +64,80 @@ impl Effects {
     }
 }
 
+/// A list of lists under construction: `reads a, b; writes c`.
+struct Lists<'a, 'f> {
+    f: &'a mut fmt::Formatter<'f>,
+    /// The word that the last item came under; empty before the first.
+    under: &'static str,
+}
+
+impl Lists<'_, '_> {
+    /// An item under a word such as `reads`, which stands before the first one.
+    fn item(&mut self, word: &'static str, item: fmt::Arguments<'_>) -> fmt::Result {
+        if self.under == word {
+            self.f.write_str(", ")?;
+        } else {
+            self.start(word)?;
+            self.f.write_str(" ")?;
+        }
+        self.f.write_fmt(item)
+    }
+
+    /// A word that says all.
+    fn start(&mut self, word: &'static str) -> fmt::Result {
+        if !self.under.is_empty() {
+            self.f.write_str("; ")?;
+        }
+        self.under = word;
+        self.f.write_str(word)
+    }
+
+    fn registers<'r>(&mut self, word: &'static str, registers: impl Iterator<Item = &'r Register>) -> fmt::Result {
+        for &register in registers {
+            self.item(word, format_args!("{}", register_name(register)))?;
+        }
+        Ok(())
+    }
+
+    fn flags(&mut self, word: &'static str, mask: u32) -> fmt::Result {
+        if mask != 0 {
+            self.item(word, format_args!("flags {}", flag_list(mask).join(" ")))?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Effects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let registers =
-            |list: &[Register]| list.iter().map(|&one| crate::arch::register_name(one).to_owned()).collect::<Vec<_>>();
-        let mut parts = Vec::new();
-        let mut reads = registers(&self.reads);
-        if self.flags_read != 0 {
-            reads.push(format!("flags {}", flag_names(self.flags_read).replace(", ", " ")));
-        }
+        let mut lists = Lists { f, under: "" };
+        lists.registers("reads", self.reads.iter())?;
+        lists.flags("reads", self.flags_read)?;
         if self.reads_memory {
-            reads.push("memory".to_owned());
+            lists.item("reads", format_args!("memory"))?;
         }
-        if !reads.is_empty() {
-            parts.push(format!("reads {}", reads.join(", ")));
-        }
+        lists.registers("writes", self.writes.iter().filter(|one| !one.is_vector_register()))?;
         // All vector registers at once are one fact, not thirty-two.
-        let (vectors, others): (Vec<_>, Vec<_>) = self.writes.iter().partition(|one| one.is_vector_register());
-        let mut writes = registers(&others);
-        match vectors.len() {
-            0..=4 => writes.extend(registers(&vectors)),
-            many => writes.push(format!("{many} vector registers")),
+        let vectors = || self.writes.iter().filter(|one| one.is_vector_register());
+        match vectors().count() {
+            0..=4 => lists.registers("writes", vectors())?,
+            many => lists.item("writes", format_args!("{many} vector registers"))?,
         }
-        let defined = self.flags_written & !self.flags_undefined;
-        if defined != 0 {
-            writes.push(format!("flags {}", flag_names(defined).replace(", ", " ")));
-        }
+        lists.flags("writes", self.flags_written & !self.flags_undefined)?;
         if self.writes_memory {
-            writes.push("memory".to_owned());
-        }
-        if !writes.is_empty() {
-            parts.push(format!("writes {}", writes.join(", ")));
+            lists.item("writes", format_args!("memory"))?;
         }
         if self.flags_undefined != 0 {
-            parts.push(format!("undefines {}", flag_names(self.flags_undefined).replace(", ", " ")));
+            lists.item("undefines", format_args!("{}", flag_list(self.flags_undefined).join(" ")))?;
         }
         if self.stack != 0 {
-            parts.push(format!("stack {}", self.stack));
+            lists.item("stack", format_args!("{}", self.stack))?;
         }
         if self.barrier {
-            parts.push("barrier".to_owned());
+            lists.start("barrier")?;
         }
         if self.privileged {
-            parts.push("privileged".to_owned());
+            lists.start("privileged")?;
         }
-        if parts.is_empty() { f.write_str("nothing") } else { f.write_str(&parts.join("; ")) }
+        if lists.under.is_empty() { lists.f.write_str("nothing") } else { Ok(()) }
     }
 }

@@ -35,9 +35,7 @@ fn tidy(text: &str) -> String {
     let mut tidied = String::with_capacity(text.len());
     let mut empty = 0;
     for line in text.lines() {
-        // Byte by byte: only ASCII is generated at line ends.
-        let end = line.bytes().rposition(|byte| byte != b' ' && byte != b'\t').map_or(0, |last| last + 1);
-        let line = &line[..end];
+        let line = line.trim_end_matches([' ', '\t']);
         empty = if line.is_empty() { empty + 1 } else { 0 };
         if empty < 2 {
             tidied.push_str(line);
