@@ -115,7 +115,7 @@ impl fmt::Display for Verdict {
 ///     patchset demo { arch x86_64 }
 ///     op bits.clear_lowest(x: word) -> word {
 ///         clobbers flags
-///         site call.mem
+///         site call.abs
 ///         x86_64 when bmi1 { blsr %rdi, %rax }
 ///         x86_64           { lea -1(%rdi), %rax; and %rdi, %rax }
 ///     }
