@@ -3,8 +3,9 @@
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+use pvc_runtime::live::{self, Change, LiveText, Progress};
 use pvc_runtime::table::*;
-use pvc_runtime::{Features, Options, Set, Status, Text, apply, restore};
+use pvc_runtime::{Features, Options, Report, Set, Status, Text, apply, restore};
 use std::ffi::c_void;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -39,8 +40,13 @@ const fn row(bytes: u32, len: u8, nterms: u16) -> Row {
 
 const ROWS: [Row; 3] = [row(0, 3, 1), row(3, 5, 0), row(0, 3, 0)];
 
-/// Memory that is writable already.
-struct Plain;
+/// Memory that is writable already, and that no other CPU executes.
+struct Plain(Progress);
+
+fn store(address: usize, bytes: &[u8]) {
+    // SAFETY: a site or stub in the arena.
+    unsafe { std::ptr::copy(bytes.as_ptr(), std::ptr::with_exposed_provenance_mut(address), bytes.len()) }
+}
 
 impl Text for Plain {
     fn admit(&mut self, _: usize, _: usize) -> Result<(), i32> {
@@ -48,8 +54,32 @@ impl Text for Plain {
     }
 
     fn write(&mut self, address: usize, bytes: &[u8]) {
-        // SAFETY: a site or stub in the arena.
-        unsafe { std::ptr::copy(bytes.as_ptr(), std::ptr::with_exposed_provenance_mut(address), bytes.len()) }
+        store(address, bytes);
+    }
+}
+
+impl LiveText for Plain {
+    fn admit(&mut self, _: usize, _: usize) -> Result<(), i32> {
+        Ok(())
+    }
+
+    fn begin(&mut self, _: &[Change]) {}
+
+    fn progress(&self) -> Progress {
+        self.0
+    }
+
+    fn announce(&mut self, progress: Progress) {
+        self.0 = progress;
+    }
+
+    fn write(&mut self, address: usize, bytes: &[u8]) -> Result<(), i32> {
+        store(address, bytes);
+        Ok(())
+    }
+
+    fn synchronize(&mut self) -> Result<(), i32> {
+        Ok(())
     }
 }
 
@@ -61,7 +91,76 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What this runtime makes of a line.
+/// A table without anything in it.
+const EMPTY: Table = Table {
+    format: FORMAT,
+    mode: 64,
+    stub_len: 33,
+    stub_call: 13,
+    nkinds: 9,
+    nops: 0,
+    nrows: 3,
+    nterms: 1,
+    nfixups: 0,
+    nfeatures: 0,
+    nplans: 0,
+    identity_row: 2,
+    nbranches: 0,
+    name: c"vectors".as_ptr(),
+    ops: std::ptr::null(),
+    rows: ROWS.as_ptr(),
+    terms: &Term { all: 1, none: 0 },
+    fixups: std::ptr::null(),
+    features: std::ptr::null(),
+    kinds: KINDS.as_ptr(),
+    bytes: BYTES.as_ptr(),
+    stub: STUB.as_ptr(),
+    slots: std::ptr::null(),
+    identity_fn: std::ptr::null(),
+    nop_fn: std::ptr::null(),
+    sites: std::ptr::null(),
+    sites_end: std::ptr::null(),
+    plans: std::ptr::null_mut(),
+    applied: std::ptr::null_mut(),
+    branches: std::ptr::null(),
+    branch_sites: std::ptr::null(),
+    branch_sites_end: std::ptr::null(),
+    branch_states: std::ptr::null(),
+};
+
+/// What a batch over the table comes to: at start or live, to patch or to restore.
+fn batch(table: Table, state: &str, features: Features) -> Result<Report, Status> {
+    let (live, goal) = match state.strip_prefix("live:") {
+        Some(goal) => (true, goal),
+        None => (false, state),
+    };
+    let (options, mut journal, mut text) = (Options::default(), [Change::NONE; 2], Plain(Progress::NONE));
+    // SAFETY: what FORMAT.md says, it lives as long as it is used, and nothing runs the sites.
+    let result = unsafe {
+        let set = Set::new(table);
+        match (live, goal) {
+            (false, "restore") => restore(&set, options, &mut text),
+            (false, _) => apply(&set, features, options, &mut text),
+            (true, "restore") => live::restore(&set, options, &mut journal, &mut text),
+            (true, _) => live::apply(&set, features, options, &mut journal, &mut text),
+        }
+    };
+    result.map_err(|error| error.status)
+}
+
+fn refusal(status: Status) -> String {
+    match status {
+        Status::Foreign => "foreign".to_owned(),
+        Status::NoCall | Status::CannotHoldCall => "nocall".to_owned(),
+        Status::OutOfRange => "range".to_owned(),
+        Status::BadTable => "table".to_owned(),
+        Status::BadRecord => "record".to_owned(),
+        Status::NotLive => "notlive".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// What this runtime makes of a line about an op.
 fn answer(arena: &mut [u8], fields: &[&str]) -> String {
     let [name, len, flags, state, before, _] = fields else { panic!("{fields:?}") };
     let code = NAMES.iter().position(|kind| kind == name).unwrap() as u8;
@@ -81,7 +180,7 @@ fn answer(arena: &mut [u8], fields: &[&str]) -> String {
             other => panic!("flag {other}"),
         }
     }
-    let installed = match *state {
+    let installed = match state.trim_start_matches("live:") {
         "default" | "fast" | "norow" | "restore" => at(1280),
         "backend" => at(1536),
         "nop" => at(1792),
@@ -113,31 +212,11 @@ fn answer(arena: &mut [u8], fields: &[&str]) -> String {
         flags: op_flags,
     };
     let (mut plan, mut applied) = (Plan::new(code, len), std::ptr::null());
-    let term = Term { all: 1, none: 0 };
     let sites = at(64).cast::<Site>();
     let table = Table {
-        format: FORMAT,
-        mode: 64,
-        stub_len: 33,
-        stub_call: 13,
-        nkinds: 9,
         nops: 1,
-        nrows: 3,
-        nterms: 1,
-        nfixups: 0,
-        nfeatures: 0,
         nplans: 1,
-        identity_row: 2,
-        nbranches: 0,
-        name: c"vectors".as_ptr(),
         ops: &op,
-        rows: ROWS.as_ptr(),
-        terms: &term,
-        fixups: std::ptr::null(),
-        features: std::ptr::null(),
-        kinds: KINDS.as_ptr(),
-        bytes: BYTES.as_ptr(),
-        stub: STUB.as_ptr(),
         slots: at(0).cast(),
         identity_fn: at(2048),
         nop_fn: at(1792),
@@ -145,29 +224,60 @@ fn answer(arena: &mut [u8], fields: &[&str]) -> String {
         sites_end: sites.wrapping_add(1),
         plans: &mut plan,
         applied: &mut applied,
-        branches: std::ptr::null(),
-        branch_sites: std::ptr::null(),
-        branch_sites_end: std::ptr::null(),
-        branch_states: std::ptr::null(),
+        ..EMPTY
     };
-    // SAFETY: what FORMAT.md says, and it lives as long as it is used.
-    let set = unsafe { Set::new(table) };
-    let features = if *state == "fast" { Features(1) } else { Features::NONE };
-    // SAFETY: nothing runs the sites.
-    let result = unsafe {
-        match *state {
-            "restore" => restore(&set, Options::default(), &mut Plain),
-            _ => apply(&set, features, Options::default(), &mut Plain),
-        }
-    };
-    match result.map_err(|error| error.status) {
+    let features = if state.ends_with("fast") { Features(1) } else { Features::NONE };
+    match batch(table, state, features) {
         Ok(_) if has_stub => format!("{}/{}", hex(&arena[256..256 + usize::from(len)]), hex(&arena[525..531])),
         Ok(_) => hex(&arena[256..256 + usize::from(len)]),
-        Err(Status::Foreign) => "foreign".to_owned(),
-        Err(Status::NoCall | Status::CannotHoldCall) => "nocall".to_owned(),
-        Err(Status::OutOfRange) => "range".to_owned(),
-        Err(Status::BadTable) => "table".to_owned(),
-        Err(other) => format!("{other:?}"),
+        Err(status) => refusal(status),
+    }
+}
+
+/// What this runtime makes of a line about a static branch.
+fn branch_answer(arena: &mut [u8], fields: &[&str]) -> String {
+    let [_, len, flags, state, before, _] = fields else { panic!("{fields:?}") };
+    let len: u8 = len.parse().unwrap();
+    let (mut initial, mut distance, mut index, mut branch_flags, mut record_flags) = (0, 16, 0_u16, 0, 0);
+    for flag in flags.split(',') {
+        match flag.split_once('=').unwrap_or((flag, "")) {
+            ("false", "") => record_flags |= BRANCH_JUMPS_IF,
+            ("true", "") => initial = 1,
+            ("live", "") => (branch_flags, record_flags) = (branch_flags | BRANCH_LIVE, record_flags | SITE_LIVE),
+            ("to", bytes) => distance = bytes.parse().unwrap(),
+            ("index", number) => index = number.parse().unwrap(),
+            other => panic!("flag {other:?}"),
+        }
+    }
+    arena[256..768].fill(0xcc);
+    arena[256..256 + parse(before).len()].copy_from_slice(&parse(before));
+    // The record at 64: its second field is 68 bytes into the arena.
+    let target = 256 + i64::from(len) + distance - 68;
+    arena[64..68].copy_from_slice(&(256 - 64i32).to_le_bytes());
+    arena[68..72].copy_from_slice(&i32::try_from(target).unwrap().to_le_bytes());
+    arena[72..74].copy_from_slice(&index.to_le_bytes());
+    arena[74..76].copy_from_slice(&[len, record_flags]);
+
+    let branch = Branch { name: c"branch".as_ptr(), initial, flags: branch_flags, reserved: 0 };
+    let wanted = match state.trim_start_matches("live:") {
+        "on" => 1,
+        "off" => 0,
+        "restore" => initial ^ 1, // what is wanted has no say
+        other => panic!("state {other}"),
+    };
+    let branch_state = BranchState::new(wanted);
+    let sites = arena.as_ptr().wrapping_add(64).cast::<BranchSite>();
+    let table = Table {
+        nbranches: 1,
+        branches: &branch,
+        branch_sites: sites,
+        branch_sites_end: sites.wrapping_add(1),
+        branch_states: &branch_state,
+        ..EMPTY
+    };
+    match batch(table, state, Features::NONE) {
+        Ok(_) => hex(&arena[256..256 + usize::from(len)]),
+        Err(status) => refusal(status),
     }
 }
 
@@ -187,6 +297,7 @@ fn rust() {
     let mut arena = vec![0u8; 8192];
     for line in vectors() {
         let fields: Vec<&str> = line.split_whitespace().collect();
+        let answer = if fields[0] == "branch" { branch_answer } else { answer };
         assert_eq!(answer(&mut arena, &fields), fields[5], "{line}");
     }
 }
