@@ -367,7 +367,8 @@ struct pv_change {
 	uint8_t old_bytes[PV_MAX_INSTRUCTION], new_bytes[PV_MAX_INSTRUCTION];
 };
 
-/* What a kernel supplies to change text under the feet of its other CPUs. Its #BP handler calls pv_live_verdict(). */
+/* What a kernel supplies to change text under the feet of its other CPUs. Its #BP handler calls pv_live_handle().
+ * tests/ring0/guest32/crossmod.c is a worked example. */
 struct pv_live_text {
 	/* From the next announcement on, handlers must find these changes. */
 	void (*begin)(void *context, const struct pv_change *changes, size_t count);
@@ -389,6 +390,20 @@ struct pv_live_text {
 enum pv_status pv_live_apply(const struct pv_set *set, uint64_t features, unsigned flags, struct pv_live_text *text,
 			     struct pv_report *report);
 enum pv_status pv_live_restore(const struct pv_set *set, struct pv_live_text *text, struct pv_report *report);
+
+/* What the #BP handler of any CPU asks of the kernel. */
+struct pv_live_waiter {
+	uint32_t (*progress)(void *context); /* the last one announced */
+	int (*in_batch)(void *context, const void *address); /* whether a change of the last `begin` is at this address */
+	/* Called while the batch goes on: answer a request to serialize, then return, at the latest when there is progress. The
+	 * patcher may wait for this very CPU, whose interrupts are off. */
+	void (*wait)(void *context, uint32_t progress);
+	void *context;
+};
+
+/* The #BP handler's part, with the address of the breakpoint (not the one behind it): 1 when the instruction there can be
+ * executed (again), 0 if the breakpoint is somebody else's. */
+int pv_live_handle(const struct pv_live_waiter *waiter, const void *address);
 
 /* ---- Linux, user space -------------------------------------------------------------------------------------- */
 #if PV_LINUX

@@ -32,6 +32,22 @@ enum pv_live_verdict pv_live_verdict(enum pv_live_state state, int in_batch, int
 	return PV_LIVE_WAIT;
 }
 
+int pv_live_handle(const struct pv_live_waiter *waiter, const void *address)
+{
+	for (;;) {
+		uint32_t progress = waiter->progress(waiter->context);
+		int ours = waiter->in_batch(waiter->context, address);
+		int stands = *(const volatile unsigned char *)address == INT3;
+		if (waiter->progress(waiter->context) != progress)
+			continue; /* what was read may belong to two batches */
+		switch (pv_live_verdict(PV_LIVE_STATE(progress), ours, stands)) {
+		case PV_LIVE_AGAIN: return 1;
+		case PV_LIVE_FOREIGN: return 0;
+		default: waiter->wait(waiter->context, progress);
+		}
+	}
+}
+
 /* The end of the batch, or of its being taken back. */
 static uint32_t finished(uint32_t progress)
 {

@@ -14,6 +14,8 @@ pub(crate) struct Guest {
     pub(crate) image: PathBuf,
     /// The ops of the patch set that exist on its arch.
     pub(crate) ops: Vec<String>,
+    /// The static branches of the patch set that exist on its arch.
+    pub(crate) branches: Vec<String>,
     /// The symbol of its table (`struct pv_set`), or of a pointer to it.
     pub(crate) table: &'static str,
     /// Whether `table` is a pointer.
@@ -30,8 +32,9 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Compiles a patch set, writes the outputs into `directory`, and returns the names of its ops on `arch`.
-fn generate(patch_set: &Path, arch: Arch, kinds: &[Kind], directory: &Path) -> Vec<String> {
+/// Compiles a patch set, writes the outputs into `directory`, and returns the names of its ops and of its static
+/// branches on `arch`.
+fn generate(patch_set: &Path, arch: Arch, kinds: &[Kind], directory: &Path) -> (Vec<String>, Vec<String>) {
     let compilation = pvc::compile(patch_set.to_str().unwrap(), &DiskLoader);
     let findings = pvc::diagnostics::render(&compilation.diagnostics, &compilation.sources, Color::Never);
     assert_eq!(findings, "", "{}", patch_set.display());
@@ -40,7 +43,11 @@ fn generate(patch_set: &Path, arch: Arch, kinds: &[Kind], directory: &Path) -> V
         let file = directory.join(kind.file_name(&checked.unit().set.name));
         std::fs::write(file, kind.render(&checked, &compilation.sources)).unwrap();
     }
-    checked.unit().ops.iter().filter(|op| op.on(arch).is_some()).map(|op| op.name.clone()).collect()
+    let unit = checked.unit();
+    let ops = unit.ops.iter().filter(|op| op.on(arch).is_some()).map(|op| op.name.clone());
+    let branches =
+        unit.branches.iter().filter(|branch| branch.arches.contains(&arch)).map(|branch| branch.name.clone());
+    (ops.collect(), branches.collect())
 }
 
 fn run(command: &mut Command) {
@@ -62,7 +69,7 @@ pub(crate) fn x86_64() -> &'static Guest {
     GUEST.get_or_init(|| {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
-        let ops = generate(&root().join("patchsets/x86_64.pv"), Arch::X86_64, &[Kind::Rust], path);
+        let (ops, branches) = generate(&root().join("patchsets/x86_64.pv"), Arch::X86_64, &[Kind::Rust], path);
         generate(&here().join("toggle.pv"), Arch::X86_64, &[Kind::Rust], path);
         let runtime = path.join("libpvc_runtime.rlib");
         run(rustc()
@@ -83,7 +90,7 @@ pub(crate) fn x86_64() -> &'static Guest {
             .arg("-o")
             .arg(&image)
             .arg(here().join("guest64/main.rs")));
-        Guest { image, ops, table: "GUEST_TABLE", indirect: true, directory }
+        Guest { image, ops, branches, table: "GUEST_TABLE", indirect: true, directory }
     })
 }
 
@@ -94,7 +101,8 @@ pub(crate) fn i386() -> &'static Guest {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path();
         let kinds = [Kind::Header, Kind::Source];
-        let ops = generate(&root().join("patchsets/x86_64.pv"), Arch::I386, &kinds, path);
+        let (ops, branches) = generate(&root().join("patchsets/x86_64.pv"), Arch::I386, &kinds, path);
+        generate(&here().join("toggle.pv"), Arch::I386, &kinds, path);
         let image = path.join("guest32.elf");
         let (sources, runtime) = (here().join("guest32"), root().join("runtime/c"));
         let mut script = std::ffi::OsString::from("-Wl,--build-id=none,-T,");
@@ -110,8 +118,8 @@ pub(crate) fn i386() -> &'static Guest {
             .arg(&runtime)
             .arg("-o")
             .arg(&image)
-            .args(["entry.S", "main.c", "ops.c", "machine.c"].map(|file| sources.join(file)))
-            .args([path.join("paravirt.c"), runtime.join("pvc.c")]));
-        Guest { image, ops, table: "pv_paravirt_set", indirect: false, directory }
+            .args(["entry.S", "main.c", "ops.c", "machine.c", "crossmod.c"].map(|file| sources.join(file)))
+            .args([path.join("paravirt.c"), path.join("toggle.c"), runtime.join("pvc.c")]));
+        Guest { image, ops, branches, table: "pv_paravirt_set", indirect: false, directory }
     })
 }

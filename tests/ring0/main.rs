@@ -1,8 +1,9 @@
 //! The shipped native patch set at ring 0, for real: small kernels under QEMU's software CPU (no KVM), with the tables that
 //! pvc generates and both runtimes. What they check is told in `guest64/main.rs` and `guest32/main.c`.
 //!
-//! Here they are built, booted, and held to what they must have checked: every op of the patch set, in every phase. Then
-//! the teeth: with one row of the table changed to another instruction, the same guest must fail, at that op.
+//! Here they are built, booted, and held to what they must have checked: every op and every static branch of the patch set, in
+//! every phase. Then the teeth: with one row of the table changed to another instruction, or one branch's record made to
+//! mean the other value, the same guest must fail, at that op or branch.
 
 mod guest;
 mod qemu;
@@ -24,6 +25,12 @@ fn passes(guest: &Guest, phases: &[&str], also: &[&str]) {
             assert!(run.says(&format!("ok {phase} {op}")), "{phase} {op} was not checked\n{run}");
         }
     }
+    assert!(guest.branches.len() >= 2, "{:?}", guest.branches);
+    for phase in ["unpatched", "patched", "switched", "ring3", "restored"] {
+        for branch in &guest.branches {
+            assert!(run.says(&format!("ok {phase} {branch}")), "{phase} {branch} was not checked\n{run}");
+        }
+    }
     for line in also {
         assert!(run.says(line), "{line} was not checked\n{run}");
     }
@@ -41,6 +48,12 @@ fn fails_with(guest: &Guest, wrong: &[(&str, &[u8], &str)]) {
         let failures = run.failures();
         assert!(failures.iter().any(|failure| failure.starts_with(line)), "{op} as {bytes:02x?}\n{run}");
     }
+    // A record that jumps for the wrong value: the first batch switches the branch.
+    for branch in &guest.branches {
+        let run = boot(&spoil::with_branch(guest, branch));
+        let line = format!("FAIL patched {branch}");
+        assert!(run.status != Some(PASSED) && run.failures().iter().any(|said| said.starts_with(&line)), "{run}");
+    }
 }
 
 const PHASES: [&str; 5] = ["unpatched", "patched", "ring3", "called", "restored"];
@@ -57,7 +70,9 @@ fn x86_64_rust_guest() {
             "ok restored text is as compiled",
             "ok crossmod with breakpoints, interrupts on",
             "ok crossmod with breakpoints, interrupts off",
+            "ok crossmod what is not live is refused",
             "ok crossmod with plain stores, torn results are seen",
+            "ok crossmod restored",
         ],
     );
 }
@@ -98,6 +113,12 @@ fn i386_c_guest() {
             "ok unpatched a foreign byte refuses the batch",
             "ok patched every site holds its row",
             "ok restored text is as compiled",
+            "ok crossmod with breakpoints, interrupts on",
+            "ok crossmod with breakpoints, interrupts off",
+            "ok crossmod what is not live is refused",
+            "ok crossmod a port that fails",
+            "ok crossmod with plain stores, torn results are seen",
+            "ok crossmod restored",
         ],
     );
 }

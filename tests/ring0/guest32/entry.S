@@ -1,12 +1,14 @@
 # The way from the loader into C, the gates, and the ways into ring 3 and back. What is generated comes in by paravirt.h.
 
 #include "paravirt.h"
+#include "toggle.h"
 
 #define KERNEL_CODE 0x08
 #define KERNEL_DATA 0x10
 #define USER_CODE 0x1b
 #define USER_DATA 0x23
 #define TASK 0x28
+#define AP_BASE 0x8000 /* machine.c */
 
 	# QEMU's -kernel starts an ELF32 with this header in protected mode, flat segments, no paging (Multiboot 0.6.96).
 	.section .text.boot, "ax", @progbits
@@ -27,6 +29,10 @@ boot:
 	jne 1b
 	movl $0x400085, directory + 4   # ...but all text, which is read-only,
 	movl $0, directory + 4 * 512    # and a hole at 2 GiB.
+	mov $boot_stack + 32768, %esp
+	mov $first_cpu, %ecx
+	# The stack is in esp, where to go on in ecx.
+enter_paging:
 	mov %cr4, %eax
 	or $0x10, %eax                  # PSE
 	mov %eax, %cr4
@@ -40,7 +46,9 @@ boot:
 	mov %eax, %ds
 	mov %eax, %es
 	mov %eax, %ss
-	mov $boot_stack + 32768, %esp
+	jmp *%ecx
+
+first_cpu:
 	# The task state: where the stack is when ring 3 is left.
 	mov $task, %eax
 	mov %ax, gdt + TASK + 2
@@ -54,7 +62,39 @@ boot:
 	call start
 	ud2
 
+	.code16
+	.globl ap_start, ap_end
+ap_start:                               # runs where it was copied to: AP_BASE
+	cli
+	xor %ax, %ax
+	mov %ax, %ds
+	lgdtl AP_BASE + (ap_gdt_pointer - ap_start)
+	mov %cr0, %eax
+	or $1, %al
+	mov %eax, %cr0
+	ljmpl $KERNEL_CODE, $ap_protected
+	.p2align 2
+ap_gdt_pointer:
+	.word gdt_end - gdt - 1
+	.long gdt
+ap_end:
+	.code32
+ap_protected:
+	mov $KERNEL_DATA, %eax
+	mov %eax, %ds
+	mov $second_stack + 32768, %esp
+	mov $start_on_second, %ecx
+	jmp enter_paging
+
 	.text
+	# The site of toggle's op, across the edge of a cache line: 3 bytes and 2.
+	.globl probe
+	.p2align 6
+	.skip 61, 0xcc
+probe:
+	PV_SITE_toggle_value_inline
+	ret
+
 	.globl trap_stubs
 	.p2align 4
 trap_stubs:
@@ -194,6 +234,8 @@ gdt_pointer:
 directory:
 	.skip 4096
 boot_stack:
+	.skip 32768
+second_stack:
 	.skip 32768
 trap_stack:
 	.skip 16384

@@ -1,5 +1,6 @@
 /* machine.c - see machine.h. Numbers without a name are those of the Intel SDM, volume 3A. */
 #include "machine.h"
+#include "crossmod.h"
 
 #include <stdarg.h>
 
@@ -100,7 +101,7 @@ _Noreturn void finish(void)
 
 /* ---- Interrupts --------------------------------------------------------------------------------------------- */
 
-enum { VECTOR_PAGE_FAULT = 14, VECTOR_SELF = 0x40, VECTOR_RETURN = 0x80 };
+enum { VECTOR_BREAKPOINT = 3, VECTOR_PAGE_FAULT = 14, VECTOR_SELF = 0x40, VECTOR_SYNC = 0x41, VECTOR_RETURN = 0x80 };
 
 extern unsigned char trap_stubs[];
 extern unsigned char touch_faulted[];
@@ -121,23 +122,30 @@ static volatile uint32_t *apic(uint32_t at)
 	return (volatile uint32_t *)((base & 0xfffff000u) + at);
 }
 
-void set_up_traps(void)
+static uint32_t idt[256][2];
+
+/* Gates and local APIC of this CPU. */
+static void take_traps(void)
 {
-	static uint32_t idt[256][2];
 	struct __attribute__((packed)) {
 		uint16_t limit;
 		uint32_t base;
 	} pointer = { sizeof idt - 1, (uint32_t)idt };
+	__asm__ volatile("lidt %0" : : "m"(pointer));
+	*apic(0xf0) = 0x1ff; /* spurious vector, APIC on */
+	*apic(0x80) = 0;     /* no priority threshold */
+}
+
+void set_up_traps(void)
+{
 	for (uint32_t vector = 0; vector < 256; vector++) {
 		uint32_t stub = (uint32_t)trap_stubs + 16 * vector;
 		idt[vector][0] = (stub & 0xffff) | 0x08 << 16;
 		idt[vector][1] = (stub & 0xffff0000u) | (vector == VECTOR_RETURN ? 0xee00 : 0x8e00);
 	}
-	__asm__ volatile("lidt %0" : : "m"(pointer));
 	out8(0x21, 0xff); /* the 8259s off: their vectors overlap those of exceptions */
 	out8(0xa1, 0xff);
-	*apic(0xf0) = 0x1ff; /* spurious vector, APIC on */
-	*apic(0x80) = 0;     /* no priority threshold */
+	take_traps();
 }
 
 void interrupt_self(void) { *apic(0x300) = 0x40000 | VECTOR_SELF; }
@@ -150,6 +158,11 @@ REGISTERS void trap(struct frame *frame)
 	if (frame->vector == VECTOR_SELF) {
 		arrived++;
 		*apic(0xb0) = 0;
+	} else if (frame->vector == VECTOR_SYNC) {
+		acknowledge();
+		*apic(0xb0) = 0;
+	} else if (frame->vector == VECTOR_BREAKPOINT && !from_ring3 && breakpoint(frame->eip - 1)) {
+		frame->eip--;
 	} else if (from_ring3) {
 		outcome.fault = frame->vector != VECTOR_RETURN;
 		outcome.vector = frame->vector;
@@ -165,6 +178,49 @@ REGISTERS void trap(struct frame *frame)
 		__asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
 		fail("exception %u, error %x, at %x:%x, cr2 %x", frame->vector, frame->error, frame->cs, frame->eip, cr2);
 	}
+}
+
+/* ---- The second CPU ----------------------------------------------------------------------------------------- */
+
+enum { AP_BASE = 0x8000 }; /* the page that a start-up IPI names: below 1 MiB. entry.S knows it, too */
+
+extern unsigned char ap_start[], ap_end[];
+REGISTERS _Noreturn void start_on_second(void);
+static volatile bool second_runs;
+
+static void delay(uint64_t duration)
+{
+	for (uint64_t start = cycles(); cycles() - start < duration;)
+		pause();
+}
+
+/* SDM volume 3A, 9.4.4. */
+void start_second(void)
+{
+	memcpy((void *)AP_BASE, ap_start, (size_t)(ap_end - ap_start));
+	*apic(0x300) = 0xc4500; /* INIT to all but this one */
+	delay(20000000);
+	for (int i = 0; i < 2; i++) {
+		*apic(0x300) = 0xc4600 | AP_BASE >> 12; /* start-up */
+		delay(2000000);
+	}
+	for (uint64_t start = cycles(); !second_runs; pause())
+		if (cycles() - start > LONG)
+			fail("time-out: the second CPU");
+}
+
+REGISTERS _Noreturn void start_on_second(void)
+{
+	take_traps();
+	second_runs = true;
+	second_cpu();
+}
+
+void interrupt_others(void)
+{
+	while (*apic(0x300) & 0x1000)
+		pause();
+	*apic(0x300) = 0xc0000 | VECTOR_SYNC;
 }
 
 static bool touch(REGISTERS uint32_t (*access)(uintptr_t), uintptr_t address)
@@ -219,15 +275,20 @@ uint32_t digest(void)
 	return digest;
 }
 
-void write_text(void *at, const unsigned char *bytes, size_t count)
+int write_text(void *at, const unsigned char *bytes, size_t count)
 {
-	enum { WRITE_PROTECT = 1 << 16 };
+	enum { WRITE_PROTECT = 1 << 16, EFAULT = 14 };
 	uint32_t saved = flags(), control;
+	if ((unsigned char *)at < text_start || count > (size_t)(text_end - (unsigned char *)at))
+		return EFAULT;
 	interrupts(false);
 	__asm__ volatile("mov %%cr0, %0" : "=r"(control));
 	__asm__ volatile("mov %0, %%cr0" : : "r"(control & ~(uint32_t)WRITE_PROTECT) : "memory");
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		((volatile unsigned char *)at)[i] = bytes[i];
+		pause(); /* the other CPU sees every state of the text */
+	}
 	__asm__ volatile("mov %0, %%cr0" : : "r"(control) : "memory");
 	set_flags(saved);
+	return 0;
 }

@@ -21,13 +21,31 @@ struct frame {
 };
 void set_up_traps(void);
 void interrupt_self(void);
+void interrupt_others(void); /* a request to serialize: `acknowledge` of crossmod.h is called on the other CPU */
 bool interrupt_is_pending(void);
 extern volatile uint32_t arrived; /* interrupts that this CPU sent to itself and that arrived */
 
 bool faults_when_read(uintptr_t address);
 bool faults_when_written(uintptr_t address);
 
+/* ---- The second CPU: runs second_cpu() of crossmod.h. */
+#define LONG 20000000000ull /* cycles that nothing takes on a host that is not overloaded beyond use */
+void start_second(void);
+
 /* The instructions themselves, not the ops. */
+static inline void pause(void) { __asm__ volatile("pause"); }
+static inline uint64_t cycles(void)
+{
+	uint64_t cycles;
+	__asm__ volatile("rdtsc" : "=A"(cycles));
+	return cycles;
+}
+/* Nothing that was fetched before is executed after CPUID (SDM volume 3A, 9.3). */
+static inline void serialize(void)
+{
+	uint32_t leaf = 0, count = 0, ebx, edx;
+	__asm__ volatile("cpuid" : "+a"(leaf), "=b"(ebx), "+c"(count), "=d"(edx) : : "memory");
+}
 static inline uint32_t flags(void)
 {
 	uint32_t flags;
@@ -69,6 +87,6 @@ struct outcome ring3_call(uintptr_t function, uint32_t argument);
 /* ---- Text. */
 extern unsigned char text_start[], text_end[];
 uint32_t digest(void); /* a number over all of the text */
-void write_text(void *at, const unsigned char *bytes, size_t count);
+int write_text(void *at, const unsigned char *bytes, size_t count); /* byte by byte, with a pause after each; 0, or EFAULT */
 
 #endif

@@ -1,7 +1,9 @@
 /* main.c - the 32-bit guest: the generated C tables and runtime/c at ring 0. The phases are those of guest64/main.rs.
  *
- * entry.S has the way in, ring 3 and its patch sites; machine.c the machine; ops.c what each op must effect.
+ * entry.S has the way in, ring 3 and its patch sites; machine.c the machine; ops.c what each op must effect; crossmod.c
+ * patches while the other CPU runs through the sites.
  */
+#include "crossmod.h"
 #include "machine.h"
 #include "ops.h"
 #include "paravirt.h"
@@ -11,20 +13,14 @@
 
 static int port_write(void *context, void *address, const unsigned char *bytes, size_t count)
 {
-	unsigned char *at = address;
 	(void)context;
-	if (at < text_start || count > (size_t)(text_end - at))
-		return 14; /* EFAULT */
-	write_text(at, bytes, count);
-	return 0;
+	return write_text(address, bytes, count);
 }
 
-/* Nothing that was fetched before is executed after CPUID (SDM volume 3A, 9.3). */
 static int port_sync(void *context)
 {
-	uint32_t leaf = 0, count = 0, ebx, edx;
 	(void)context;
-	__asm__ volatile("cpuid" : "+a"(leaf), "=b"(ebx), "+c"(count), "=d"(edx) : : "memory");
+	serialize();
 	return 0;
 }
 
@@ -127,6 +123,27 @@ static void ring3(const char *phase, bool patched)
 	}
 }
 
+/* Asks every static branch; at ring 3, too, where NOPs and jumps are what they are here. */
+static void branches(const char *phase, bool switched)
+{
+	for (unsigned i = 0; i < branch_case_count; i++) {
+		const struct branch_case *branch = &branch_cases[i];
+		bool expected = branch->first != switched;
+		bool held = pv_branch_value(&pv_paravirt_set, branch->id) == expected;
+		check(branch->ask() == expected && held, phase, branch->name, "the other value");
+		struct outcome outcome = ring3_call((uintptr_t)branch->ask, 0);
+		check(!outcome.fault && (outcome.value & 0xff) == expected, "ring3", branch->name, "the other value");
+	}
+}
+
+/* All branches take the value that they do not have in the code that the compiler made. */
+static bool switch_branches(void)
+{
+	for (unsigned i = 0; i < branch_case_count; i++)
+		pv_want_branch(&pv_paravirt_set, branch_cases[i].id, !branch_cases[i].first);
+	return pv_apply(&pv_paravirt_set, 0, PV_BRANCHES_ONLY, &port, &report) == PV_OK;
+}
+
 /* A batch that meets a foreign byte at one site writes to none. */
 static void refused(uint32_t original)
 {
@@ -154,6 +171,7 @@ _Noreturn void start(void)
 	effects("unpatched", true);
 	install_defaults();
 	ring3("ring3-unpatched", false);
+	branches("unpatched", false);
 	refused(original);
 
 	bool done = patch();
@@ -162,10 +180,15 @@ _Noreturn void start(void)
 	install_poison();
 	effects("patched", false);
 	ring3("ring3", true);
+	branches("patched", false);
 	install_defaults();
 	done = patch();
 	check_report(done && report.unchanged == sites && !report.bytes, "patched", "again writes nothing");
 	check(faults_when_written(text), "patched", "text is read-only", "it is writable");
+
+	done = switch_branches();
+	check_report(done && !report.sites && report.jumps == branch_case_count, "switched", "every branch jumps");
+	branches("switched", true);
 
 	install_counting();
 	done = patch();
@@ -177,5 +200,7 @@ _Noreturn void start(void)
 	check_report(done && report.restored == sites, "restored", "every site is as compiled");
 	check(digest() == original, "restored", "text is as compiled", "it is not");
 	effects("restored", true);
+	branches("restored", false);
+	crossmod();
 	finish();
 }

@@ -189,6 +189,16 @@ const struct op_case cases[] = {
 };
 const unsigned case_count = sizeof cases / sizeof *cases;
 
+SITE bool time_steal(void) { return pv_paravirt_branch_time_steal(); }
+SITE bool lock_virt_spin(void) { return pv_paravirt_branch_lock_virt_spin(); }
+
+/* All branches of patchsets/x86_64.pv. */
+const struct branch_case branch_cases[] = {
+	{ "time.steal", PV_PARAVIRT_BRANCH_time_steal, time_steal, false },
+	{ "lock.virt_spin", PV_PARAVIRT_BRANCH_lock_virt_spin, lock_virt_spin, true },
+};
+const unsigned branch_case_count = sizeof branch_cases / sizeof *branch_cases;
+
 /* ---- Backends: as a hypervisor's, plain C functions behind the generated thunks ------------------------------- */
 
 volatile uint32_t counts[MAX_OPS];

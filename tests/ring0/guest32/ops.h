@@ -14,6 +14,16 @@ struct op_case {
 extern const struct op_case cases[];
 extern const unsigned case_count;
 
+/* The static branches, each asked at one site. */
+struct branch_case {
+	const char *name; /* in the patch set */
+	unsigned id;
+	REGISTERS bool (*ask)(void);
+	bool first;       /* its value in the code that the compiler made */
+};
+extern const struct branch_case branch_cases[];
+extern const unsigned branch_case_count;
+
 #define MAX_OPS 16
 extern volatile uint32_t counts[MAX_OPS]; /* calls of the counting backends, by op id */
 void install_counting(void);              /* into the slot of every op */

@@ -2,11 +2,11 @@
 
 use crate::console::{check, say};
 use crate::cpu::{self, LONG, cycles, serialize};
-use crate::text::{admit, store, unprotected};
+use crate::text::{admit, digest, store, unprotected};
 use crate::toggle;
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use pvc_runtime::live::{self, Change, LiveText, Progress, Waiter};
-use pvc_runtime::{Error, Features, Options, Report, Text, apply};
+use pvc_runtime::{Error, Features, Options, Report, Status, Text, apply};
 
 core::arch::global_asm!(
     ".text",
@@ -25,13 +25,19 @@ unsafe extern "C" {
     safe fn probe() -> u64;
 }
 
+/// One site of the branch `other`.
+#[inline(never)]
+fn other_side() -> bool {
+    toggle::other()
+}
+
 const FIRST: u64 = 0x1111_1111_1111_1111;
 const SECOND: u64 = 0x2222_2222_2222_2222;
 
 // What the patching CPU tells the other one.
 static PROGRESS: AtomicU32 = AtomicU32::new(0);
-/// The one site of the batch.
-static SITE: AtomicUsize = AtomicUsize::new(0);
+/// The sites of the batch under way or of the last one: all that `toggle` has and that are live.
+static SITES: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 static REQUESTED: AtomicU64 = AtomicU64::new(0);
 /// The last request that the other CPU has answered.
 static ANSWERED: AtomicU64 = AtomicU64::new(0);
@@ -48,6 +54,10 @@ static BUSY: AtomicU8 = AtomicU8::new(REST);
 static CALLS: AtomicU64 = AtomicU64::new(0);
 static TORN: AtomicU64 = AtomicU64::new(0);
 static BREAKPOINTS: AtomicU64 = AtomicU64::new(0);
+/// After a batch the patching CPU counts up `ROUND`; the other one then says in `SEEN` which side it takes: the round, twice,
+/// plus the side.
+static ROUND: AtomicU64 = AtomicU64::new(0);
+static SEEN: AtomicU64 = AtomicU64::new(0);
 
 /// Serializes this CPU, if it was asked to.
 pub(crate) fn acknowledge() {
@@ -75,7 +85,8 @@ pub(crate) fn second_cpu() -> ! {
         match task {
             REST => core::hint::spin_loop(),
             _ => {
-                let value = probe();
+                let (round, value) = (ROUND.load(SeqCst), probe());
+                SEEN.store(2 * round + u64::from(other_side()), SeqCst);
                 CALLS.fetch_add(1, SeqCst);
                 if value != FIRST && value != SECOND {
                     TORN.fetch_add(1, SeqCst);
@@ -108,7 +119,7 @@ impl Waiter for Cpus {
     }
 
     fn in_batch(&self, address: usize) -> bool {
-        address == SITE.load(SeqCst)
+        SITES.iter().any(|site| site.load(SeqCst) == address)
     }
 
     fn byte(&self, address: usize) -> u8 {
@@ -130,8 +141,8 @@ impl LiveText for Cpus {
     }
 
     fn begin(&mut self, changes: &[Change]) {
-        if let [change] = changes {
-            SITE.store(change.address(), SeqCst);
+        for (index, site) in SITES.iter().enumerate() {
+            site.store(changes.get(index).map_or(0, Change::address), SeqCst);
         }
     }
 
@@ -157,14 +168,22 @@ impl LiveText for Cpus {
     }
 }
 
-/// A batch of the one site that `toggle` has.
+/// A batch of an op and of a branch.
 fn live(features: Features) -> Result<Report, Error> {
-    let mut journal = [Change::NONE];
+    let mut journal = [Change::NONE; 2];
+    toggle::branches::OTHER.want(features != Features::NONE);
     // SAFETY: (71) this CPU alone patches; the other one's breakpoint handler is `breakpoint`.
     unsafe { live::apply(&toggle::SET, features, Options::default(), &mut journal, &mut Cpus) }
 }
 
-/// The same with plain stores.
+/// Whether the other CPU, asked after a batch, takes this side.
+fn takes(side: bool) -> bool {
+    let round = ROUND.fetch_add(1, SeqCst) + 1;
+    cpu::wait_for("the other CPU asks the branch", || SEEN.load(SeqCst) / 2 == round);
+    SEEN.load(SeqCst) % 2 == u64::from(side)
+}
+
+/// The same with plain stores. The branch stays: a mix of its forms would jump anywhere.
 fn naive(features: Features) -> Result<Report, Error> {
     // SAFETY: (73) wrong results are what is asked for: every mix of the two forms is an instruction that loads a number.
     unsafe { apply(&toggle::SET, features, Options::default(), &mut NaiveText) }
@@ -205,7 +224,7 @@ fn poke(
     let mut pokes = 0;
     let counts = loop {
         let features = if pokes % 2 == 0 { toggle::features::SECOND } else { Features::NONE };
-        if patch(features).is_err() {
+        if patch(features).is_err() || !takes(toggle::branches::OTHER.value()) {
             break None;
         }
         pokes += 1;
@@ -233,14 +252,25 @@ pub(crate) fn run() {
         let holds = counts.as_ref().is_some_and(|counts| counts.torn == 0 && counts.breakpoints >= 100);
         report("with breakpoints", name, holds, counts.as_ref());
     }
+    // What is not live does not change, and with it nothing else of its batch.
+    let before = digest();
+    toggle::branches::FIXED.want(true);
+    let refused = [Features::NONE, toggle::features::SECOND]
+        .into_iter()
+        .all(|features| live(features).is_err_and(|error| error.status == Status::NotLive));
+    toggle::branches::FIXED.want(false);
+    let holds = refused && digest() == before && !toggle::fixed();
+    check(holds, "crossmod", format_args!("what is not live is refused"));
+
     // Without the protocol the same site tears: the checks above can see it.
+    check(live(Features::NONE).is_ok(), "crossmod", format_args!("back"));
     let counts = poke(OPEN, naive, |counts| counts.torn >= 100);
     let holds = counts.as_ref().is_some_and(|counts| counts.torn >= 10);
     report("with plain stores", "torn results are seen", holds, counts.as_ref());
 
     // SAFETY: (72) the other CPU rests.
-    let restored = unsafe { live::restore(&toggle::SET, Options::default(), &mut [Change::NONE], &mut Cpus) };
-    check(restored.is_ok() && probe() == FIRST, "crossmod", format_args!("restored"));
+    let restored = unsafe { live::restore(&toggle::SET, Options::default(), &mut [Change::NONE; 2], &mut Cpus) };
+    check(restored.is_ok() && probe() == FIRST && !other_side(), "crossmod", format_args!("restored"));
 }
 
 fn report(way: &str, name: &str, holds: bool, counts: Option<&Counts>) {

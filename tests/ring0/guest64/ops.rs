@@ -1,5 +1,5 @@
 //! The shipped patch set in this guest: one function with one site per op, what calling it must effect, and what it must
-//! do at ring 3.
+//! do at ring 3; one function with one site per static branch.
 
 use crate::cpu::{Shared, USER_CODE, USER_GS, flags, gs_word, interrupt_is_pending, interrupt_self, interrupts};
 use crate::traps::{ARRIVED, faults_when_read};
@@ -65,6 +65,32 @@ sites! {
     queued_spin_unlock(lock: *mut c_void), paravirt::lock::queued_spin_unlock;
     vcpu_is_preempted(cpu: usize) -> bool, paravirt::lock::vcpu_is_preempted;
 }
+
+/// A static branch under test.
+pub(crate) struct Question {
+    /// Its name in the patch set.
+    pub(crate) name: &'static str,
+    /// Asks it, at its one site.
+    pub(crate) ask: extern "C" fn() -> bool,
+    /// What switches it.
+    pub(crate) branch: pvc_runtime::Branch,
+    /// Its value in the code that the compiler made.
+    pub(crate) first: bool,
+}
+
+extern "C" fn time_steal() -> bool {
+    paravirt::time::steal()
+}
+
+extern "C" fn lock_virt_spin() -> bool {
+    paravirt::lock::virt_spin()
+}
+
+/// All branches of `patchsets/x86_64.pv`.
+pub(crate) static QUESTIONS: [Question; 2] = [
+    Question { name: "time.steal", ask: time_steal, branch: paravirt::branches::TIME_STEAL, first: false },
+    Question { name: "lock.virt_spin", ask: lock_virt_spin, branch: paravirt::branches::LOCK_VIRT_SPIN, first: true },
+];
 
 fn nothing() -> usize {
     0

@@ -2,7 +2,7 @@
 
 use crate::console::{check, fail, say};
 use crate::cpu::{interrupts, serialize};
-use crate::ops::{CASES, Case, Ring3};
+use crate::ops::{CASES, Case, QUESTIONS, Ring3};
 use crate::paravirt::SET;
 use crate::text::{BootText, digest, store, text, unprotected};
 use crate::traps::{GENERAL_PROTECTION, faults_when_written};
@@ -10,7 +10,7 @@ use crate::user::{self, Outcome};
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering::SeqCst};
 use pvc_runtime::table::Op;
-use pvc_runtime::{Error, Features, Options, Report, Status, apply, restore};
+use pvc_runtime::{Error, Features, Options, Report, Status, apply, apply_branches, restore};
 
 /// Ops that the backends of `backends.S` can stand for.
 const MAX_OPS: usize = 32;
@@ -131,6 +131,27 @@ fn ring3(patched: bool) {
     }
 }
 
+/// Asks every static branch; at ring 3, too, where NOPs and jumps are what they are here.
+fn branches(phase: &str, switched: bool) {
+    for question in &QUESTIONS {
+        let expected = question.first != switched;
+        let held = question.branch.value() == expected;
+        check((question.ask)() == expected && held, phase, format_args!("{}", question.name));
+        let outcome = user::run(question.ask as *const () as usize, 0);
+        let holds = matches!(outcome, Outcome::Returned { value, .. } if value & 0xff == u64::from(expected));
+        check(holds, "ring3", format_args!("{}", question.name));
+    }
+}
+
+/// All branches take the value that they do not have in the code that the compiler made.
+fn switch_branches() -> Result<Report, Error> {
+    for question in &QUESTIONS {
+        question.branch.want(!question.first);
+    }
+    // SAFETY: (105) as (102).
+    unsafe { apply_branches(&SET, Options::default(), &mut BootText) }
+}
+
 fn patch() -> Result<Report, Error> {
     let features = Features::detect(&SET, Features::NONE);
     // SAFETY: (102) one CPU runs; neither the port nor a handler has a site; the installed backends keep every contract.
@@ -164,16 +185,23 @@ pub(crate) fn run() {
     effects("unpatched", true);
     install(Slots::Default);
     ring3(false);
+    branches("unpatched", false);
     refused(original);
 
     reported("patched", "every site holds its row", patch(), |report| report.rows == sites);
     check(digest() != original, "patched", format_args!("text changed"));
     install(Slots::Poisoned);
     effects("patched", false);
+    branches("patched", false);
     ring3(true);
     install(Slots::Default);
     reported("patched", "again writes nothing", patch(), |report| report.unchanged == sites && report.bytes == 0);
     check(faults_when_written(text().start), "patched", format_args!("text is read-only"));
+
+    reported("switched", "every branch jumps", switch_branches(), |report| {
+        report.sites == 0 && report.jumps == SET.branch_sites().len() && report.jumps == QUESTIONS.len()
+    });
+    branches("switched", true);
 
     // A backend in every slot: direct calls and jumps, whatever the slots hold later.
     install(Slots::Counting);
@@ -187,6 +215,7 @@ pub(crate) fn run() {
     reported("restored", "every site is as compiled", unpatch(), |report| report.originals == sites);
     check(digest() == original, "restored", format_args!("text is as compiled"));
     effects("restored", true);
+    branches("restored", false);
     install(Slots::Default);
 }
 
