@@ -130,6 +130,34 @@ static void effects(const char *phase, bool counted)
 	}
 }
 
+/* Asks every static branch. */
+static void branches(const char *phase, bool switched)
+{
+	unsigned int i;
+
+	for (i = 0; i < branch_case_count; i++) {
+		const struct branch_case *branch = &branch_cases[i];
+		bool expected = branch->first != switched;
+		bool held = pv_branch_value(&pv_paravirt_set, branch->id) == expected;
+
+		check(branch->ask() == expected && held, phase, branch->name, "the other value");
+	}
+}
+
+/* All branches take the value that they do not have in the code that the compiler made. */
+static bool switch_branches(void)
+{
+	enum pv_status status;
+	unsigned int i;
+
+	for (i = 0; i < branch_case_count; i++)
+		pv_want_branch(&pv_paravirt_set, branch_cases[i].id, !branch_cases[i].first);
+	mutex_lock(poke_mutex);
+	status = pv_apply(&pv_paravirt_set, 0, PV_BRANCHES_ONLY, &port, &report);
+	mutex_unlock(poke_mutex);
+	return status == PV_OK;
+}
+
 static int __init pv_ring0_init(void)
 {
 	unsigned int sites = pv_paravirt_set.sites_end - pv_paravirt_set.sites;
@@ -140,12 +168,19 @@ static int __init pv_ring0_init(void)
 		goto out;
 	install_counting();
 	effects("unpatched", true);
+	branches("unpatched", false);
 
 	install(false);
 	done = patch();
 	check(done && report.rows == sites, "patched", "every site holds its row", pv_status_string(report.status));
 	install(true);
 	effects("patched", false);
+	branches("patched", false);
+
+	done = switch_branches();
+	check(done && !report.sites && report.jumps == branch_case_count, "switched", "every branch jumps",
+	      pv_status_string(report.status));
+	branches("switched", true);
 
 	/* cpu.swapgs cannot be called: its slot holds the default. */
 	install(false);
@@ -160,6 +195,7 @@ static int __init pv_ring0_init(void)
 	done = unpatch();
 	check(done && report.restored == sites, "restored", "every site is as compiled", pv_status_string(report.status));
 	effects("restored", true);
+	branches("restored", false);
 out:
 	pr_info("pvc: %u sites; done: %u checks, %u failed\n", sites, checks, failures);
 	outb(checks && !failures ? 0x10 : 0x11, 0xf4); /* QEMU exits with (code << 1) | 1 */

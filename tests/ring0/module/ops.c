@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-/* ops.c - one site per op, what it must effect in a running kernel, and a backend that counts.
+/* ops.c - one site per op, what it must effect in a running kernel, and a backend that counts; one site per static branch.
  *
  * cpu.usergs_sysret64 has no site here: a module cannot replace the way out of the kernel. guest64 does.
  */
@@ -171,6 +171,15 @@ const struct op_case cases[] = {
 	{ "lock.vcpu_is_preempted", effect_vcpu_is_preempted, 1 },
 };
 const unsigned int case_count = sizeof(cases) / sizeof(*cases);
+
+static noinline bool time_steal(void) { return pv_paravirt_branch_time_steal(); }
+static noinline bool lock_virt_spin(void) { return pv_paravirt_branch_lock_virt_spin(); }
+
+const struct branch_case branch_cases[] = {
+	{ "time.steal", PV_PARAVIRT_BRANCH_time_steal, time_steal, false },
+	{ "lock.virt_spin", PV_PARAVIRT_BRANCH_lock_virt_spin, lock_virt_spin, true },
+};
+const unsigned int branch_case_count = sizeof(branch_cases) / sizeof(*branch_cases);
 
 /* ---- Backends, as a hypervisor's: plain C functions behind the generated thunks where the contract is narrower. */
 
