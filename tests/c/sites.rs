@@ -1,5 +1,5 @@
 //! Every site macro of every shipped set, in C and in assembly: its bytes are what the runtime takes for the original,
-//! and every row goes into it and out again. Nothing of it is executed, so privileged ops take part.
+//! and every row goes into it and out again. Nothing of it is executed, so privileged ops take part; static branches are asked.
 
 use crate::build::{COMPILERS, Setup, Tables, run};
 use crate::warnings::{has_arch, sets, wrappers};
@@ -15,20 +15,29 @@ fn every_site_macro_can_be_patched_and_unpatched() {
             if !has_arch(&tables, arch) {
                 continue;
             }
-            let (c, assembly, sites) = units(&tables, arch);
-            assert!(sites > 0);
-            let sources = [tables.write("sites.c", &c), tables.write("sites_asm.S", &assembly)];
+            let units = units(&tables, arch);
+            assert!(units.sites > 0);
+            let sources = [tables.write("sites.c", &units.c), tables.write("sites_asm.S", &units.assembly)];
+            let counts = [units.sites, units.branch_sites].map(|count| count.to_string());
             for compiler in COMPILERS {
                 let setup = Setup::new(compiler, mode).and(&["-O1", "-mno-red-zone", "-DPV_ALLOW_RED_ZONE"]);
                 let program = setup.program(&tables, "sites", &sources);
-                run(&program, &[&sites.to_string()], &setup);
+                run(&program, &counts.each_ref().map(String::as_str), &setup);
             }
         }
     }
 }
 
-/// A C and an assembly unit that use every macro once and every wrapper once; the number of sites.
-fn units(tables: &Tables, arch: Arch) -> (String, String, usize) {
+/// A C and an assembly unit that use every macro and every wrapper once (macros of static branches with either length), and
+/// what they have of sites.
+struct Units {
+    c: String,
+    assembly: String,
+    sites: usize,
+    branch_sites: usize,
+}
+
+fn units(tables: &Tables, arch: Arch) -> Units {
     let name = &tables.names[0];
     let header = tables.text(&format!("{name}.h"));
     let table = tables.text(&format!("{name}.c"));
@@ -40,12 +49,24 @@ fn units(tables: &Tables, arch: Arch) -> (String, String, usize) {
         "#include \"{name}.h\"\n#include \"pvc.h\"\n#include <stdio.h>\n#include <stdlib.h>\n\
          void unused_sites(void);\n"
     );
-    let mut sites = 0;
+    let branches: Vec<&str> = {
+        let id = format!("\tPV_{}_BRANCH_", name.to_uppercase());
+        header.lines().filter_map(|line| line.strip_prefix(&id)?.split(' ').next()).collect()
+    };
+    let (mut sites, mut branch_sites, mut questions) = (0, 0, String::new());
     for wrapper in wrappers(tables, arch) {
         c.push_str(&format!(
             "extern __typeof__(&{wrapper}) use_{wrapper};\n__typeof__(&{wrapper}) use_{wrapper} = {wrapper};\n"
         ));
-        sites += 1;
+        if let Some(branch) = branches.iter().find(|branch| wrapper == format!("pv_{name}_branch_{branch}")) {
+            let id = format!("PV_{}_BRANCH_{branch}", name.to_uppercase());
+            questions.push_str(&format!(
+                "\tif (use_{wrapper}() != (pv_{name}_set.branches[{id}].initial ^ switched))\n\t\texit(10 + {id});\n"
+            ));
+            branch_sites += 1;
+        } else {
+            sites += 1;
+        }
     }
     c.push_str("void unused_sites(void)\n{\n");
     for line in part(1).lines().filter(|line| line.starts_with("#define PV_SITE_")) {
@@ -71,8 +92,13 @@ fn units(tables: &Tables, arch: Arch) -> (String, String, usize) {
         c.push_str(&format!("extern int symbol_{symbol} __asm__(\"{symbol}\");\nint symbol_{symbol};\n"));
     }
     c.push_str(&format!(
-        "int main(int argc, char **argv)\n{{\n\
+        "static void ask(unsigned switched)\n{{\n\t(void)switched;\n{questions}}}\n\
+         static void want(unsigned switched)\n{{\n\
+         \tfor (unsigned branch = 0; branch < pv_{name}_set.nbranches; branch++)\n\
+         \t\tpv_want_branch(&pv_{name}_set, branch, pv_{name}_set.branches[branch].initial ^ switched);\n}}\n\
+         int main(int argc, char **argv)\n{{\n\
          \tunsigned sites = argc > 1 ? (unsigned)atoi(argv[1]) : 0;\n\
+         \tunsigned branch_sites = argc > 2 ? (unsigned)atoi(argv[2]) : 0;\n\
          \tstruct pv_report report;\n\
          \tfor (uint64_t features = 0;; features = ~(uint64_t)0) {{\n\
          \t\tif (pv_patch_with(&pv_{name}_set, features, 0, &report) || report.sites != sites) {{\n\
@@ -81,15 +107,26 @@ fn units(tables: &Tables, arch: Arch) -> (String, String, usize) {
          \t\t\t       report.found[2], report.expected[0], report.expected[1], report.expected[2], report.sites, sites);\n\
          \t\t\treturn 1;\n\t\t}}\n\
          \t\tif (report.rows + report.left != sites)\n\t\t\treturn 2;\n\
-         \t\tif (pv_unpatch(&pv_{name}_set, &report) || report.restored != sites)\n\t\t\treturn 3;\n\
+         \t\tif (report.branch_sites != branch_sites || report.branches_unchanged != branch_sites || report.jumps)\n\
+         \t\t\treturn 4;\n\t\task(0);\n\t\twant(1);\n\
+         \t\tif (pv_patch_with(&pv_{name}_set, features, PV_BRANCHES_ONLY, &report) || report.jumps != branch_sites)\n\
+         \t\t\treturn 5;\n\t\task(1);\n\
+         \t\tif (pv_unpatch(&pv_{name}_set, &report) || report.restored != sites || report.jumps)\n\t\t\treturn 3;\n\
+         \t\task(0);\n\t\twant(0);\n\
          \t\tif (features)\n\t\t\treturn 0;\n\t}}\n}}\n"
     ));
 
     let mut assembly = format!("#include \"{name}.h\"\n\t.text\nsites:\n");
     for line in part(2).lines().filter_map(|line| line.strip_prefix(".macro ")) {
-        assembly.push_str(&format!("\t{line}\n"));
-        sites += 1;
+        let macro_name = line.split(' ').next().unwrap();
+        if macro_name.starts_with("PV_BRANCH_") {
+            assembly.push_str(&format!("\t{macro_name} 1f\n\t{macro_name} 1f, 2\n1:\n"));
+            branch_sites += 2;
+        } else {
+            assembly.push_str(&format!("\t{line}\n"));
+            sites += 1;
+        }
     }
     assembly.push_str("\t.section .note.GNU-stack, \"\", @progbits\n");
-    (c, assembly, sites)
+    Units { c, assembly, sites, branch_sites }
 }
