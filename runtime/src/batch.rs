@@ -4,11 +4,12 @@ use crate::branch;
 use crate::choose::{Goal, Outcome, plan_all};
 use crate::error::{Error, Status, Step};
 use crate::features::Features;
+use crate::known::Classes;
 use crate::report::{Report, Way};
 use crate::set::Set;
 use crate::table::{FORMAT, Plan, Site};
 use crate::text::Text;
-use crate::verify::{Last, Verified, classify, locate, pieces, verify};
+use crate::verify::{Verified, classify, locate, pieces, verify};
 
 /// How strict a batch is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -153,19 +154,33 @@ pub(crate) unsafe fn verify_each(
     report: &mut Report,
     mut visit: impl FnMut(&Site, &Verified<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut last = Last::default();
-    for site in sites(set, goal) {
+    let mut classes = Classes::new(set);
+    let mut rest = sites(set, goal);
+    while let Some(site) = rest.first() {
         // SAFETY: (71) plans were filled by `begin`.
-        let verified = unsafe { verify(set, site, &mut last) }?;
-        match verified.outcome {
-            Outcome::Row => report.rows += 1,
-            Outcome::Nops => report.nops += 1,
-            Outcome::Call => report.calls += 1,
-            Outcome::Original => report.originals += 1,
+        let known = unsafe { classes.of(site) }?;
+        let mut count = 0usize;
+        let same = rest.iter().take_while(|site| site.class() == known.key);
+        for (site, verified) in same.map_while(|site| Some((site, known.quick(site)?))) {
+            visit(site, &verified)?;
+            report.unchanged += usize::from(verified.bytes == 0);
+            report.bytes += verified.bytes;
+            count += 1;
         }
-        report.unchanged += usize::from(verified.bytes == 0);
-        report.bytes += verified.bytes;
-        visit(site, &verified)?;
+        if count == 0 {
+            let verified = verify(known, site)?;
+            visit(site, &verified)?;
+            report.unchanged += usize::from(verified.bytes == 0);
+            report.bytes += verified.bytes;
+            count = 1;
+        }
+        match known.outcome {
+            Outcome::Row => report.rows += count,
+            Outcome::Nops => report.nops += count,
+            Outcome::Call => report.calls += count,
+            Outcome::Original => report.originals += count,
+        }
+        rest = rest.get(count..).unwrap_or(&[]);
     }
     Ok(())
 }

@@ -26,6 +26,7 @@
 //! | `features` | CPUID and XCR0 |
 //! | `choose` | what each class of sites becomes |
 //! | `form` | the bytes of every form of a site |
+//! | `known` | what the sites of a class most often hold |
 //! | `verify` | old bytes against known forms |
 //! | `branch` | static branches |
 //! | `batch` | the order: choose, verify, write, remember |
@@ -48,6 +49,7 @@ mod choose;
 mod error;
 mod features;
 mod form;
+mod known;
 pub mod live;
 pub mod nops;
 mod report;

@@ -1,13 +1,10 @@
 //! Holds the text against the table: where each site is, and whether what stands there is one of its known forms.
 
-use crate::choose::{Outcome, refusal};
 use crate::error::{Bytes, Error, Status};
 use crate::form::{Class, DIRECT_LEN, STUB_CALL_LEN, render, written_len};
+use crate::known::Known;
 use crate::set::Set;
-use crate::table::{
-    ACTION_STUB_CALL, KIND_MASK, MAX_SITE, NONE, OP_RESULT, OPERAND_SLOT_REL, OPERAND_TRAMPOLINE, Plan, SITE_NOCALL,
-    Site,
-};
+use crate::table::{ACTION_STUB_CALL, KIND_MASK, MAX_SITE, NONE, OP_RESULT, Plan, Site};
 
 /// A site record with its addresses.
 #[derive(Clone, Copy)]
@@ -78,10 +75,9 @@ pub(crate) struct Verified<'a> {
     pub(crate) plan: &'a Plan,
     /// The op's flags.
     pub(crate) flags: u16,
-    pub(crate) outcome: Outcome,
     /// Bytes that must be written; 0: it already is what it should be.
     pub(crate) bytes: usize,
-    /// What a short site holds, and what it is to hold.
+    /// What a short site holds, and what it is to hold (and beyond it, anything).
     pub(crate) short: Option<(u64, u64)>,
 }
 
@@ -100,121 +96,30 @@ pub(crate) unsafe fn classify<'a>(set: &'a Set, site: &Site) -> Result<(Class<'a
     Ok((class, plan))
 }
 
-/// Verifies one site.
-///
-/// # Safety
-///
-/// As [`classify`], and the plans are filled; the text of the site is mapped and readable.
-pub(crate) unsafe fn verify<'a>(set: &'a Set, site: &Site, last: &mut Last) -> Result<Verified<'a>, Error> {
-    // SAFETY: (19) the caller's promise.
-    let (class, plan) = unsafe { classify(set, site) }?;
-    let place = locate(&class, site);
-    let outcome = Outcome::of(plan);
-    let here = |status| Error::new(status).at(site.op, place.site);
-    if let Some(status) = refusal(plan) {
-        return Err(here(status));
-    }
-    if outcome == Outcome::Call && site.kind & SITE_NOCALL != 0 {
-        return Err(here(Status::NoCall));
-    }
-    let flags = class.op.flags;
-    let before = last.form.filter(|_| last.class == site.class());
-    if let Some((changes, found, wanted)) = quick(&class, plan, place, before) {
-        let bytes = if changes { usize::from(plan.len) } else { 0 };
-        return Ok(Verified { place, plan, flags, outcome, bytes, short: Some((found, wanted)) });
-    }
-    let (bytes, form) = verify_thoroughly(&class, plan, place)?;
-    *last = Last { class: site.class(), form };
-    Ok(Verified { place, plan, flags, outcome, bytes, short: None })
-}
-
-/// A form of up to 8 bytes with at most one 32-bit field: what nearly all sites hold.
-#[derive(Clone, Copy)]
-struct Short {
-    bytes: u64,
-    /// Offset and target of the field.
-    field: Option<(u8, usize)>,
-}
-
-impl Short {
-    fn of(plan: &Plan) -> Option<Self> {
-        let bytes = u64::from_le_bytes(*plan.bytes.first_chunk()?);
-        let field = match (plan.nrel, plan.rel_width) {
-            (0, _) => None,
-            (1, [4, ..]) if plan.rel_offset[0] <= 4 => Some((plan.rel_offset[0], plan.rel_target[0].addr())),
-            _ => return None,
-        };
-        Some(Self { bytes, field })
-    }
-
-    /// The bytes at an address; `None` if the target is out of reach.
-    #[inline]
-    fn at(self, site: usize) -> Option<u64> {
-        let Some((offset, target)) = self.field else { return Some(self.bytes) };
-        let distance = target.wrapping_sub(site.wrapping_add(usize::from(offset))) as isize;
-        let field = u64::from(i32::try_from(distance).ok()? as u32).wrapping_shl(8 * u32::from(offset));
-        let hole = u64::from(u32::MAX).wrapping_shl(8 * u32::from(offset));
-        Some(self.bytes & !hole | field)
-    }
-}
-
-/// The form that the last site of a class held: the next one most often holds the same.
-#[derive(Default)]
-pub(crate) struct Last {
-    class: u32,
-    form: Option<Short>,
-}
-
-/// The answer for nearly all sites, from one load of their text: whether a site that holds what it should, what the last one
-/// of its class held, or the call that the compiler left, changes; what it holds, and what it is to hold. `None`: look closer.
-#[inline]
-fn quick(class: &Class<'_>, plan: &Plan, place: Place, last: Option<Short>) -> Option<(bool, u64, u64)> {
-    const PAGE: usize = 4096;
-    if class.has_stub() || plan.len > 8 || place.site % PAGE > PAGE - 8 {
-        return None;
-    }
-    let wanted = Short::of(plan)?.at(place.site)?;
-    let text = core::ptr::with_exposed_provenance::<u64>(place.site);
-    // SAFETY: (63) as (20); the 8 bytes lie on the page that the site is on.
-    let found = unsafe { text.read_unaligned() };
-    let mask = u64::MAX >> (64 - 8 * u32::from(plan.len)).min(63);
-    let same = |form: u64| (found ^ form) & mask == 0;
-    if same(wanted) {
-        return Some((false, found, wanted));
-    }
-    if last.and_then(|last| last.at(place.site)).is_some_and(same) {
-        return Some((true, found, wanted));
-    }
-    let target = match class.kind.operand {
-        OPERAND_SLOT_REL => class.set.slot(class.id).addr(),
-        OPERAND_TRAMPOLINE => class.op.trampoline.addr(),
-        _ => return None,
-    };
-    let field = i32::try_from(target.wrapping_sub(place.site.wrapping_add(usize::from(plan.len))) as isize).ok()?;
-    let opcode_bits = 8 * u32::from(class.kind.opcode_len);
-    let opcode = u64::from(u32::from_le_bytes(class.kind.opcode));
-    let call = opcode | u64::from(field as u32).checked_shl(opcode_bits)?;
-    same(call).then_some((true, found, wanted))
-}
-
-/// Any site, whatever stands there: how many bytes must be written, and what it holds, if that is a short form.
+/// Verifies any site, whatever stands there.
 #[cold]
 #[inline(never)]
-fn verify_thoroughly(class: &Class<'_>, plan: &Plan, place: Place) -> Result<(usize, Option<Short>), Error> {
+pub(crate) fn verify<'a>(known: &mut Known<'a>, site: &Site) -> Result<Verified<'a>, Error> {
+    let (class, plan) = (known.class, known.plan);
+    let place = locate(&class, site);
     let here = |status| Error::new(status).at(class.id, place.site);
+    let verified = |bytes| Verified { place, plan, flags: class.op.flags, bytes, short: None };
     let (piece, stub) = pieces(plan, place).map_err(here)?;
-    if class.has_stub() && !stub_is_known(class, place) {
-        return Err(foreign(class, place));
+    if class.has_stub() && !stub_is_known(&class, place) {
+        return Err(foreign(&class, place));
     }
     let stub_stands = stub.as_ref().is_none_or(Piece::stands);
     if piece.stands() && stub_stands {
-        return Ok((0, None));
+        return Ok(verified(0));
     }
-    let known = known_form(class, place);
-    if known.is_none() && !piece.stands() {
-        return Err(foreign(class, place));
+    let form = known_form(&class, place);
+    if form.is_none() && !piece.stands() {
+        return Err(foreign(&class, place));
     }
-    Ok((piece.len + stub.map_or(0, |piece| piece.len), known.as_ref().and_then(Short::of)))
+    if let Some(form) = form {
+        known.expect(&form);
+    }
+    Ok(verified(piece.len + stub.map_or(0, |piece| piece.len)))
 }
 
 /// The known form that the site holds.

@@ -1,6 +1,6 @@
 //! A live batch: which sites change, and the run through the protocol.
 
-use super::change::{Change, Journal, Side};
+use super::change::{Change, Journal, MAX_INSTRUCTION, Side};
 use super::step::{Action, Progress, State, Verdict, step, verdict};
 use super::{INT3, LiveText, Waiter};
 use crate::batch::{Options, begin, verify_each};
@@ -26,15 +26,17 @@ pub(crate) unsafe fn collect(
 ) -> Result<Report, Error> {
     // SAFETY: (65) the caller's promise.
     let mut report = unsafe { begin(set, goal, options) }?;
-    let mut enter = |live: bool, address: usize, change: Option<Change>| {
-        let change = change.filter(|_| live).ok_or_else(|| Error::new(Status::NotLive).at(NONE, address))?;
-        let len = change.new_bytes().len();
-        admit(address, len).map_err(|errno| Error::refused(Step::Admit, errno, address))?;
-        journal.push(change)
+    let mut enter = |live: bool, address: usize, len: u8| {
+        if !live || !(1..=MAX_INSTRUCTION).contains(&usize::from(len)) {
+            return Err(Error::new(Status::NotLive).at(NONE, address));
+        }
+        admit(address, usize::from(len)).map_err(|errno| Error::refused(Step::Admit, errno, address))
     };
     let visit_branch = |record: &BranchSite, address, bytes: &[u8]| {
         let flags = set.branches().get(usize::from(record.branch)).map_or(0, |branch| branch.flags);
-        enter(flags & BRANCH_LIVE != 0 && record.flags & SITE_LIVE != 0, address, Change::to(address, bytes))
+        enter(flags & BRANCH_LIVE != 0 && record.flags & SITE_LIVE != 0, address, bytes.len() as u8)?;
+        journal.next(address)?.set(address, bytes);
+        Ok(())
     };
     // SAFETY: (136) the caller's promise.
     unsafe { branch::prepare(set, goal, &mut report, visit_branch) }?;
@@ -46,13 +48,16 @@ pub(crate) unsafe fn collect(
         }
         if let Some((found, wanted)) = verified.short {
             let address = verified.place.site;
-            return enter(live, address, Some(Change::short(address, site.len, found, wanted))).map_err(here);
+            enter(live, address, site.len).map_err(here)?;
+            journal.next(address).map_err(here)?.set_short(address, site.len, found, wanted);
+            return Ok(());
         }
         let (piece, stub) = pieces(verified.plan, verified.place)
             .map_err(|status| Error::new(status).at(site.op, verified.place.site))?;
         for piece in stub.iter().chain([&piece]) {
             if !piece.stands() {
-                enter(live, piece.address, Change::to(piece.address, piece.bytes())).map_err(here)?;
+                enter(live, piece.address, piece.len as u8).map_err(here)?;
+                journal.next(piece.address).map_err(here)?.set(piece.address, piece.bytes());
             }
         }
         Ok(())

@@ -19,25 +19,27 @@ impl Change {
     /// A change of nothing, to fill a journal with.
     pub const NONE: Self = Self { address: 0, len: 0, old: [0; MAX_INSTRUCTION], new: [0; MAX_INSTRUCTION] };
 
-    /// The change at `address` from what stands there to `new`. `None` if it is no instruction's length.
-    pub(crate) fn to(address: usize, new: &[u8]) -> Option<Self> {
-        let mut change = Self { address, len: new.len() as u8, ..Self::NONE };
-        crate::verify::read(address, change.old.get_mut(..new.len())?);
-        for (to, from) in change.new.get_mut(..new.len())?.iter_mut().zip(new) {
+    /// Makes this the change at `address` from what stands there to `new`, which has at most [`MAX_INSTRUCTION`] bytes.
+    pub(crate) fn set(&mut self, address: usize, new: &[u8]) {
+        (self.address, self.len) = (address, new.len() as u8);
+        if let Some(old) = self.old.get_mut(..new.len()) {
+            crate::verify::read(address, old);
+        }
+        for (to, from) in self.new.iter_mut().zip(new) {
             *to = *from;
         }
-        (!new.is_empty()).then_some(change)
     }
 
-    /// The change of a site of up to 8 bytes.
-    pub(crate) fn short(address: usize, len: u8, old: u64, new: u64) -> Self {
-        let mut change = Self { address, len, ..Self::NONE };
-        for (to, from) in [(&mut change.old, old), (&mut change.new, new)] {
+    /// Makes this the change of a site of up to 8 bytes. In place: to build a change elsewhere and copy it costs more than to
+    /// verify the site.
+    #[inline]
+    pub(crate) fn set_short(&mut self, address: usize, len: u8, old: u64, new: u64) {
+        (self.address, self.len) = (address, len);
+        for (to, from) in [(&mut self.old, old), (&mut self.new, new)] {
             if let Some(to) = to.first_chunk_mut() {
                 *to = from.to_le_bytes();
             }
         }
-        change
     }
 
     /// Where.
@@ -95,11 +97,14 @@ impl<'a> Journal<'a> {
         Self { room, used: 0 }
     }
 
-    pub(crate) fn push(&mut self, change: Change) -> Result<(), Error> {
-        let full = || Error::new(Status::JournalFull).at(crate::table::NONE, change.address);
-        *self.room.get_mut(self.used).ok_or_else(full)? = change;
+    /// The next entry, which is then one of the changes.
+    #[inline]
+    pub(crate) fn next(&mut self, address: usize) -> Result<&mut Change, Error> {
+        let Some(change) = self.room.get_mut(self.used) else {
+            return Err(Error::new(Status::JournalFull).at(crate::table::NONE, address));
+        };
         self.used = self.used.wrapping_add(1);
-        Ok(())
+        Ok(change)
     }
 
     pub(crate) fn changes(&self) -> &[Change] {

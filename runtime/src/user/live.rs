@@ -233,7 +233,8 @@ fn write(changes: &[Change], view: View) -> Result<Way, Error> {
         View::Window => through(&mut Window::open(changes)?, changes).map_err(failed).map(|()| Way::Window),
         _ => {
             static PROBED: AtomicU32 = AtomicU32::new(0);
-            let mut memory = Memory::open(PROBED.load(SeqCst) == 0)?;
+            // SAFETY: (146) the lock is held.
+            let mut memory = unsafe { Memory::open(PROBED.load(SeqCst) == 0) }?;
             PROBED.store(1, SeqCst);
             through(&mut memory, changes).map_err(failed).map(|()| Way::ProcMem)
         }
@@ -261,7 +262,8 @@ pub(crate) fn settle_unfinished() -> bool {
         return true;
     }
     let _ = sys::register_membarrier();
-    let Ok(mut memory) = Memory::open(false) else { return false };
+    // SAFETY: (147) the caller's promise.
+    let Ok(mut memory) = (unsafe { Memory::open(false) }) else { return false };
     // On if a site has its new form already, which somebody may have seen; else back.
     let changes = shared.changes();
     let side = if changes.iter().any(|change| change.stands(Side::New)) { Side::New } else { Side::Old };

@@ -3,47 +3,86 @@
 use super::memory;
 use super::runs::Runs;
 use super::shared::{Shared, shared};
-use super::sys::{self, File, PAGE, PROT_EXEC, PROT_READ, PROT_WRITE, Pages};
+use super::sys::{self, File, PAGE, PROT_EXEC, PROT_READ, PROT_WRITE};
 use crate::error::{Error, Step};
 use crate::live::{Change, LiveText, Progress};
+use crate::table::Scratch;
+use core::ops::Range;
 use core::sync::atomic::Ordering::SeqCst;
 
-/// Live text through `/proc/self/mem`: neighbouring sites go in one system call, with the text between them.
+/// Live text through `/proc/self/mem`. Changes are collected in a copy of the pages around them, and go there in one piece with
+/// the text between them: a system call costs as much as many sites. Bytes between them are written as they were read, so
+/// a thread that executes them sees what it saw before.
 pub(crate) struct Memory {
     file: File,
-    /// Where the window belongs, and how much of it is used.
+    window: &'static mut [u8],
+    /// The page that the window begins with, and how many bytes were copied from there on.
     start: usize,
-    used: usize,
-    /// The window. Not on the stack: it may be that of a small thread's signal handler.
-    bytes: Pages,
+    filled: usize,
+    /// What has to be written.
+    changed: Range<usize>,
 }
 
 const WINDOW: usize = 16 * PAGE;
 
+/// As pages of text are: CPUs copy much faster between equal offsets.
+#[repr(align(4096))]
+struct Aligned([u8; WINDOW]);
+
 impl Memory {
     /// Opens it; `probe` writes to a page of the patcher's own first.
-    pub(crate) fn open(probe: bool) -> Result<Self, Error> {
+    ///
+    /// # Safety
+    ///
+    /// The caller is the only patcher in the process while this lives.
+    pub(crate) unsafe fn open(probe: bool) -> Result<Self, Error> {
+        /// Not on the stack: it may be that of a small thread's signal handler.
+        static COPY: Scratch<Aligned> = Scratch::new(Aligned([0; WINDOW]));
         let open = |errno| Error::refused(Step::OpenMemory, errno, 0);
         let file = File::open(c"/proc/self/mem", true).map_err(open)?;
         if probe {
             memory::probe(&file)?;
         }
-        let map = |errno| Error::refused(Step::Map, errno, 0);
-        let bytes = Pages::map(WINDOW, PROT_READ | PROT_WRITE, None).map_err(map)?;
-        Ok(Self { file, start: 0, used: 0, bytes })
+        // SAFETY: (135) the caller's promise: nobody else uses it.
+        let Aligned(window) = unsafe { &mut *COPY.get() };
+        Ok(Self { file, window, start: 0, filled: 0, changed: UNCHANGED })
     }
 
-    fn window(&mut self) -> &mut [u8] {
-        // SAFETY: (135) our pages, this long, and borrowed as this is.
-        unsafe { core::slice::from_raw_parts_mut(self.bytes.start(), WINDOW) }
+    /// Has the window hold these bytes: some more pages, or other ones.
+    #[cold]
+    fn reach(&mut self, address: usize, len: usize) -> Result<(), i32> {
+        let page = address & !(PAGE - 1);
+        let behind = self.start.wrapping_add(self.filled);
+        // A page without sites may be no text, or not be there at all.
+        let continues = (self.start..=behind).contains(&page) && address.wrapping_add(len) <= self.start + WINDOW;
+        if !continues {
+            self.flush()?;
+            self.start = page;
+        }
+        while self.start.wrapping_add(self.filled) < address.wrapping_add(len) {
+            let (at, filled) = (self.start.wrapping_add(self.filled), self.filled.wrapping_add(PAGE));
+            const ENOMEM: i32 = 12;
+            crate::verify::read(at, self.window.get_mut(self.filled..filled).ok_or(ENOMEM)?);
+            self.filled = filled;
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), i32> {
-        let used = core::mem::take(&mut self.used);
-        // SAFETY: (102) what changes are verified sites, in the order of the protocol; the window is longer.
-        unsafe { self.file.write_at(core::slice::from_raw_parts(self.bytes.start(), used), self.start) }
+        let mut changed = core::mem::replace(&mut self.changed, UNCHANGED);
+        if changed.end > PAGE {
+            // Whole pages: the kernel copies page by page, from a page of its own, and pieces across pages twice.
+            changed = 0..self.filled;
+        }
+        self.filled = 0;
+        let at = self.start.wrapping_add(changed.start);
+        // SAFETY: (102) what changes are verified sites, in the order of the protocol.
+        unsafe { self.file.write_at(self.window.get(changed).unwrap_or(&[]), at) }
     }
 }
+
+#[allow(clippy::reversed_empty_ranges, reason = "the smallest start and the largest end are kept")]
+const UNCHANGED: Range<usize> = usize::MAX..0;
 
 impl LiveText for Memory {
     fn admit(&mut self, _: usize, _: usize) -> Result<(), i32> {
@@ -63,25 +102,16 @@ impl LiveText for Memory {
     }
 
     fn write(&mut self, address: usize, bytes: &[u8]) -> Result<(), i32> {
-        let mut offset = address.wrapping_sub(self.start);
-        // A gap below a page reaches over no page but those of the two sites: all of it is text.
-        let near = address >= self.start && offset < self.used.wrapping_add(PAGE);
-        if self.used > 0 && !(near && offset.wrapping_add(bytes.len()) <= WINDOW) {
-            self.flush()?;
+        let mut start = address.wrapping_sub(self.start);
+        if start >= self.filled || start.wrapping_add(bytes.len()) > self.filled {
+            self.reach(address, bytes.len())?;
+            start = address.wrapping_sub(self.start);
         }
-        if self.used == 0 {
-            self.start = address;
-            offset = 0;
-        }
-        let (start, used) = (self.start, self.used);
-        if let Some(gap) = self.window().get_mut(used..offset) {
-            crate::verify::read(start.wrapping_add(used), gap);
-        }
-        let end = offset.wrapping_add(bytes.len());
-        for (to, from) in self.window().get_mut(offset..end).unwrap_or(&mut []).iter_mut().zip(bytes) {
+        let end = start.wrapping_add(bytes.len());
+        for (to, from) in self.window.get_mut(start..end).unwrap_or(&mut []).iter_mut().zip(bytes) {
             *to = *from;
         }
-        self.used = self.used.max(end);
+        self.changed = self.changed.start.min(start)..self.changed.end.max(end);
         Ok(())
     }
 
@@ -92,16 +122,15 @@ impl LiveText for Memory {
 }
 
 /// Live text that is writable and executable while this lives: only when asked for.
-pub(crate) struct Window(());
+pub(crate) struct Window(Runs);
 
 impl Window {
     /// Opens the pages of the changes.
     pub(crate) fn open(changes: &[Change]) -> Result<Self, Error> {
-        let runs = runs(changes);
         shared().window.store(1, SeqCst);
         shared().begin(changes); // what a forked child has to close
-        let window = Self(());
-        for run in runs.as_slice() {
+        let window = Self(runs(changes));
+        for run in window.0.as_slice() {
             // SAFETY: (103) text stays as it is, and executable.
             unsafe { sys::protect(run.start, run.len(), PROT_READ | PROT_WRITE | PROT_EXEC) }
                 .map_err(|errno| Error::refused(Step::Writable, errno, run.start))?;
@@ -145,10 +174,14 @@ fn runs(changes: &[Change]) -> Runs {
     runs
 }
 
-/// Takes the write permission from the pages of the changes.
+/// In a forked child: takes the write permission from the pages of the changes.
 pub(crate) fn close_window(changes: &[Change]) {
+    close(&runs(changes));
+}
+
+fn close(runs: &Runs) {
     const ATTEMPTS: usize = 1000;
-    for run in runs(changes).as_slice() {
+    for run in runs.as_slice() {
         // SAFETY: (105) text was readable and executable before. There is no other way on than to try again.
         let _ = (0..ATTEMPTS).any(|_| unsafe { sys::protect(run.start, run.len(), PROT_READ | PROT_EXEC) }.is_ok());
     }
@@ -157,7 +190,7 @@ pub(crate) fn close_window(changes: &[Change]) {
 
 impl Drop for Window {
     fn drop(&mut self) {
-        close_window(shared().changes());
+        close(&self.0);
     }
 }
 
@@ -177,10 +210,22 @@ impl LiveText for Window {
     }
 
     fn write(&mut self, address: usize, bytes: &[u8]) -> Result<(), i32> {
-        for (offset, byte) in bytes.iter().enumerate() {
-            let text = core::ptr::with_exposed_provenance_mut::<u8>(address.wrapping_add(offset));
-            // SAFETY: (106) part of a verified site, on a page that `open` made writable.
-            unsafe { text.write_volatile(*byte) };
+        let text = core::ptr::with_exposed_provenance_mut::<u8>(address);
+        match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+            (Some(first), Some(last)) if bytes.len() <= 8 => {
+                // SAFETY: (106) part of a verified site, on pages that `open` made writable. The two may overlap, and hold
+                // the same bytes there.
+                unsafe {
+                    text.cast::<[u8; 4]>().write_volatile(*first);
+                    text.wrapping_add(bytes.len() - 4).cast::<[u8; 4]>().write_volatile(*last);
+                }
+            }
+            _ => {
+                for (offset, byte) in bytes.iter().enumerate() {
+                    // SAFETY: (148) as (106).
+                    unsafe { text.wrapping_add(offset).write_volatile(*byte) };
+                }
+            }
         }
         Ok(())
     }
