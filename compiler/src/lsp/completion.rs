@@ -2,6 +2,7 @@
 //!
 //! While one types, the item around the cursor rarely parses, so the place is told from the text before it.
 
+use super::mnemonics::sentence;
 use super::names::{PREFIXES, word_len};
 use super::words;
 use super::workspace::View;
@@ -288,11 +289,11 @@ fn mnemonics(arches: &[Arch], syntax: Syntax, list: &mut Candidates) {
     let prefix = list.prefix.clone();
     for name in pvc_asm::mnemonics(*first, syntax) {
         if name.starts_with(&prefix) && rest.iter().all(|mode| pvc_asm::is_mnemonic(&name, *mode, syntax)) {
-            list.add(&name, CompletionItemKind::Function, "");
+            list.add(&name, CompletionItemKind::Function, &sentence(&name).unwrap_or_default());
         }
     }
     for prefix in PREFIXES {
-        list.add(prefix, CompletionItemKind::Keyword, "prefix");
+        list.add(prefix, CompletionItemKind::Keyword, &sentence(prefix).unwrap_or_default());
     }
 }
 

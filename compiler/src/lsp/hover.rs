@@ -1,9 +1,9 @@
 //! Hover: what stands under the cursor, and what the compiler found out about it.
 
-use super::instructions;
-use super::names::{self, Kind, Name};
+use super::names::{self, Kind, Name, PREFIXES};
 use super::words::{self, about};
 use super::workspace::View;
+use super::{instructions, mnemonics};
 use crate::arch::{self, Arch, FEATURES, register_name};
 use crate::check::CheckedRow;
 use crate::emit;
@@ -169,6 +169,9 @@ fn contract_line<R>(contract: &Contract<R>) -> String {
 
 /// The instruction whose mnemonic this is, on each arch of its row.
 fn instruction(name: &Name, detail: Option<&Detail>) -> Option<String> {
+    if PREFIXES.contains(&name.text.as_str()) {
+        return Some(format!("prefix `{}`: {}", name.text, mnemonics::sentence(&name.text)?));
+    }
     let mut texts = Vec::new();
     let ops = detail.iter().flat_map(|detail| &detail.assembled.ops);
     for contract in ops.flat_map(|op| &op.contracts) {

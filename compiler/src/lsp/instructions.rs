@@ -1,5 +1,6 @@
 //! What iced-x86 knows of an instruction, in Markdown.
 
+use super::mnemonics::sentence;
 use crate::arch::Arch;
 use crate::check::flag_list;
 use iced_x86::{Code, Instruction, Mnemonic};
@@ -8,10 +9,14 @@ use std::fmt::Write;
 /// The most forms that are listed.
 const MAX_FORMS: usize = 16;
 
-/// An instruction of a row: its form, encoding, flags and CPU features, then the other forms of its mnemonic.
+/// An instruction of a row: what it does, its form, encoding, flags and CPU features, then the other forms of its mnemonic.
 pub(super) fn describe(written: &str, instruction: &Instruction, arch: Arch) -> String {
     let code = instruction.op_code();
-    let mut text = format!("**{written}** on {}\n\n```\n{}\n```\n\n", arch.name(), code.instruction_string());
+    let mut text = format!("**{written}** on {}\n\n", arch.name());
+    if let Some(sentence) = sentence(written) {
+        let _ = writeln!(text, "{sentence}\n");
+    }
+    let _ = writeln!(text, "```\n{}\n```\n", code.instruction_string());
     let mut facts = vec![format!("encoding `{}`, {} bytes here", code.op_code_string(), instruction.len())];
     for (what, bits) in [
         ("reads", instruction.rflags_read()),
@@ -49,8 +54,10 @@ pub(super) fn describe_name(written: &str, arch: Arch) -> Option<String> {
     let lower = written.to_ascii_lowercase();
     let named = |name: &str| Mnemonic::values().find(|mnemonic| format!("{mnemonic:?}").eq_ignore_ascii_case(name));
     // AT&T size suffixes are no part of the manual's name.
-    let mnemonic = named(&lower).or_else(|| named(lower.strip_suffix(['b', 'w', 'l', 'q'])?))?;
-    Some(format!("**{written}**\n\n{}", forms(mnemonic, arch)))
+    let mnemonic = named(&lower).or_else(|| named(lower.strip_suffix(['b', 'w', 'l', 'q'])?));
+    let forms = mnemonic.map(|mnemonic| forms(mnemonic, arch));
+    let sentence = sentence(written).or_else(|| forms.as_ref().map(|_| String::new()))?;
+    Some(format!("**{written}**\n\n{sentence}\n{}", forms.unwrap_or_default()))
 }
 
 /// The forms of a mnemonic in the mode of an arch.

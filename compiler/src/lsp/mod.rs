@@ -6,7 +6,7 @@
 //! | file | requests |
 //! |---|---|
 //! | `diagnostics`, `pull` | findings, pushed and pulled |
-//! | `hover`, `instructions`, `words` | hover: rows and ops, instructions, words of the language |
+//! | `hover`, `instructions`, `mnemonics`, `words` | hover: rows and ops, instructions, what they do, words of the language |
 //! | `inlay` | lengths and bytes beside the rows |
 //! | `completion` | completion |
 //! | `references` | definition, references, highlight, rename |
@@ -25,6 +25,7 @@ mod hover;
 mod inlay;
 mod instructions;
 mod lens;
+mod mnemonics;
 mod names;
 mod pages;
 mod position;
