@@ -16,6 +16,10 @@ pub(super) struct Client {
     /// It asks for findings itself: then they are not pushed.
     pub(super) pulls: bool,
     pub(super) refreshes_findings: bool,
+    /// It takes the findings of other files with those of the one that it asks for.
+    pub(super) related_findings: bool,
+    /// It reports changes of files on disk if it is asked to.
+    pub(super) watches_on_demand: bool,
     pub(super) refreshes_hints: bool,
     pub(super) shows_documents: bool,
     pub(super) settings: Settings,
@@ -62,6 +66,8 @@ impl Client {
             encoding: Encoding::negotiate(&offered),
             pulls: capabilities.pointer("/textDocument/diagnostic").is_some(),
             refreshes_findings: flag("/workspace/diagnostics/refreshSupport"),
+            related_findings: flag("/textDocument/diagnostic/relatedDocumentSupport"),
+            watches_on_demand: flag("/workspace/didChangeWatchedFiles/dynamicRegistration"),
             refreshes_hints: flag("/workspace/inlayHint/refreshSupport"),
             shows_documents: flag("/window/showDocument/support"),
             settings: Settings::default().with(params.initialization_options.as_ref().unwrap_or(&Value::Null)),

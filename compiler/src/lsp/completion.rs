@@ -4,6 +4,7 @@
 
 use super::mnemonics::sentence;
 use super::names::{PREFIXES, word_len};
+use super::registers::{self, Allowed};
 use super::words;
 use super::workspace::View;
 use crate::arch::{Arch, FEATURES, LEVELS};
@@ -86,11 +87,14 @@ struct Place<'a> {
     depth: usize,
     /// The asm body that is open.
     asm: Option<&'a str>,
+    /// A block was closed: the item may be over.
+    closed: bool,
 }
 
 /// Where a text that begins at an item breaks off.
 fn place(text: &str) -> Place<'_> {
     let mut depth = 0_usize;
+    let mut closed = false;
     let mut body = 0;
     let mut at = 0;
     let bytes = text.as_bytes();
@@ -111,12 +115,15 @@ fn place(text: &str) -> Place<'_> {
                     depth = 1;
                 }
             }
-            b'}' => depth = depth.saturating_sub(1),
+            b'}' => {
+                depth = depth.saturating_sub(1);
+                closed = true;
+            }
             _ => {}
         }
         at += 1;
     }
-    Place { depth, asm: (depth == 2).then(|| &text[body..]) }
+    Place { depth, asm: (depth == 2).then(|| &text[body..]), closed }
 }
 
 /// The length of an asm body that is closed.
@@ -132,24 +139,26 @@ fn body_len(text: &str) -> Option<usize> {
 }
 
 fn candidates(view: &View<'_>, head: &str, line: &str, list: &mut Candidates) {
-    let Place { depth, asm } = place(head);
+    let Place { depth, asm, closed } = place(head);
     if let Some(body) = asm {
         return in_asm(view, head, body, list);
     }
     let words: Vec<&str> =
         line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(|word| !word.is_empty()).collect();
-    let in_set = depth == 1 && item_keyword(head) == "patchset";
+    let item = item_keyword(head);
+    let one_line = matches!(item, "" | "feature" | "include" | "branch");
     match (depth, words.as_slice()) {
-        (0, [])
-            if item_keyword(head).is_empty() || item_keyword(head) == "feature" || item_keyword(head) == "include" =>
-        {
-            list.words(words::ITEMS, CompletionItemKind::Keyword);
-        }
-        (0, _) if item_keyword(head) == "op" && !head.trim_end().ends_with("op") => signature(head, line, list),
+        (0, []) if closed || one_line => list.words(words::ITEMS, CompletionItemKind::Keyword),
+        (0, _) if closed => {}
+        (0, _) if item == "op" && !head.trim_end().ends_with("op") => signature(head, line, list),
         (0, ["include", ..]) => files(view, list),
+        (0, ["branch", ..]) if line.contains('=') => list.words(words::TRUTHS, CompletionItemKind::EnumMember),
         (0, _) => {}
-        (_, []) if in_set => list.words(words::SET_CLAUSES, CompletionItemKind::Keyword),
-        (_, [clause, ..]) if in_set => set_clause(clause, list),
+        (_, []) if item == "patchset" => list.words(words::SET_CLAUSES, CompletionItemKind::Keyword),
+        (_, [clause, ..]) if item == "patchset" => set_clause(clause, list),
+        (_, []) if item == "branch" => list.words(words::BRANCH_CLAUSES, CompletionItemKind::Keyword),
+        (_, ["arch", ..]) if item == "branch" => list.words(words::ARCHES, CompletionItemKind::EnumMember),
+        (_, _) if item == "branch" => {}
         (_, []) => {
             list.words(words::OP_CLAUSES, CompletionItemKind::Keyword);
             list.words(words::ARCHES, CompletionItemKind::EnumMember);
@@ -171,7 +180,7 @@ fn item_keyword(text: &str) -> &str {
 fn signature(head: &str, line: &str, list: &mut Candidates) {
     let end = head.trim_end();
     if end.ends_with(" in") || line.trim_end().ends_with(" in") {
-        registers(&[Arch::X86_64, Arch::I386], list);
+        registers(&Arch::ALL, list);
     } else if end.ends_with([':', '>']) || end.ends_with("-> (") {
         list.words(words::TYPES, CompletionItemKind::TypeParameter);
     } else if head.ends_with(' ') {
@@ -220,11 +229,12 @@ fn op_clause(view: &View<'_>, clause: &str, line: &str, list: &mut Candidates) {
             list.add("vector", CompletionItemKind::EnumMember, "Vector, mask and x87 state.");
         }
         "site" => list.words(words::SITES, CompletionItemKind::EnumMember),
-        "allow" => {
+        "allow" if !line.contains(',') => {
             for code in CODES.iter().filter(|info| info.severity == Severity::Warning) {
                 list.add(&code.code.to_string(), CompletionItemKind::Constant, code.title);
             }
         }
+        "x86_64" | "i386" | "x86" if line.contains('}') => {}
         "x86_64" | "i386" | "x86" if line.contains("when ") => {
             for item in view.items() {
                 if let Item::Feature(feature) = item {
@@ -238,7 +248,7 @@ fn op_clause(view: &View<'_>, clause: &str, line: &str, list: &mut Candidates) {
         "x86_64" | "i386" | "x86" if line.trim_end().ends_with(',') => {
             list.words(words::ARCHES, CompletionItemKind::EnumMember);
         }
-        "x86_64" | "i386" | "x86" if !line.contains(['}', '=']) => {
+        "x86_64" | "i386" | "x86" if !line.contains('=') => {
             list.words(&words::ROW_WORDS[..2], CompletionItemKind::Keyword);
         }
         _ => {}
@@ -251,10 +261,23 @@ fn arches(line: &str) -> Vec<Arch> {
     if named.is_empty() { Arch::ALL.to_vec() } else { named }
 }
 
+/// The registers of any of some arches.
 fn registers(arches: &[Arch], list: &mut Candidates) {
     let names: BTreeSet<String> = arches.iter().flat_map(|arch| pvc_asm::register_names(arch.mode())).collect();
     for name in names {
         list.add(&name, CompletionItemKind::Variable, "");
+    }
+}
+
+/// The registers that exist on all arches of a row and that the instruction can name where `statement` breaks off.
+fn operands(arches: &[Arch], statement: &str, list: &mut Candidates) {
+    let modes: Vec<Mode> = arches.iter().map(|arch| arch.mode()).collect();
+    let address = statement.rfind(['(', '[']).is_some_and(|open| !statement[open..].contains([')', ']']));
+    let mnemonic = statement.split_whitespace().find(|word| !PREFIXES.contains(word)).unwrap_or_default();
+    let vector_index = mnemonic.contains("gather") || mnemonic.contains("scatter");
+    let allowed = if address && !vector_index { Allowed::in_address(&modes) } else { Allowed::by(mnemonic, &modes) };
+    for name in registers::in_modes(&modes).iter().filter(|name| allowed.allows(name)) {
+        list.add(name, CompletionItemKind::Variable, "");
     }
 }
 
@@ -266,18 +289,18 @@ fn in_asm(view: &View<'_>, head: &str, body: &str, list: &mut Candidates) {
     if body.ends_with('{') {
         return roles(head, "", "}", list);
     }
-    if body.ends_with('%') {
-        return registers(&arches, list);
-    }
     let statement = body.rsplit([';', '\n']).next().unwrap_or_default();
     let statement = statement.rsplit(": ").next().unwrap_or_default();
+    if body.ends_with('%') {
+        return operands(&arches, statement.trim_end_matches('%'), list);
+    }
     let starts = statement.split_whitespace().all(|word| PREFIXES.contains(&word));
     if starts {
         mnemonics(&arches, syntax, list);
     } else {
         roles(head, "{", "}", list);
         if syntax == Syntax::Intel {
-            registers(&arches, list);
+            operands(&arches, statement, list);
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::emit;
 use crate::incremental::{Detail, Placed};
 use crate::model::{AssembledRow, Contract, Op};
 use crate::source::Span;
-use crate::syntax::ast::Item;
+use crate::syntax::ast::{Branch, BranchClauseKind, Item};
 use gen_lsp_types::{Contents, Hover, MarkupContent, MarkupKind, Position};
 use std::fmt::Write;
 
@@ -25,13 +25,18 @@ pub(super) fn hover(view: View<'_>, position: Position) -> Option<Hover> {
             _ => None,
         })
     };
+    let set = view.items().find_map(|item| match item {
+        Item::Patchset(set) => Some(set.name.text.clone()),
+        _ => None,
+    });
+    let set = set.unwrap_or_default();
     let (span, text) = match &name {
         Some(name) => {
             let text = match name.kind {
                 Kind::Feature | Kind::FeatureUse => {
                     feature(&name.text, declared().map(|feature| feature.docs.join("\n")))
                 }
-                _ => of_name(name, item, detail.as_ref()),
+                _ => of_name(name, item, detail.as_ref(), &set),
             };
             (name.span, text)
         }
@@ -50,11 +55,11 @@ fn covers(span: Span, at: usize) -> bool {
     span.start as usize <= at && at <= span.end as usize
 }
 
-fn of_name(name: &Name, item: &Placed, detail: Option<&Detail>) -> Option<String> {
+fn of_name(name: &Name, item: &Placed, detail: Option<&Detail>, set: &str) -> Option<String> {
     let word =
         |tables: &[&[(&str, &'static str)]]| about(tables, &name.text).map(|text| format!("`{}`: {text}", name.text));
     match name.kind {
-        Kind::Keyword => word(&[words::ITEMS, words::OP_CLAUSES, words::SET_CLAUSES, words::ROW_WORDS]),
+        Kind::Keyword => word(keywords(item)),
         Kind::Type => word(&[words::TYPES]),
         Kind::Arch => word(&[words::ARCHES]),
         Kind::Value => word(&[words::VALUES]),
@@ -72,10 +77,28 @@ fn of_name(name: &Name, item: &Placed, detail: Option<&Detail>) -> Option<String
             Some(Item::Op(op)) => Some(operation(&op.docs, detail?)),
             _ => None,
         },
+        Kind::Branch => match item.piece.item() {
+            Some(Item::Branch(branch)) => Some(static_branch(branch, set)),
+            _ => None,
+        },
+        Kind::Set => match item.piece.item() {
+            Some(Item::Patchset(set)) => Some(format!("patch set `{}`\n\n{}", name.text, set.docs.join("\n"))),
+            _ => None,
+        },
+        Kind::Symbol => Some(format!("`{}`: an external function, the initial target of the op's calls", name.text)),
         Kind::Operand => operand(&name.text, detail?),
         Kind::Role => operand(name.text.trim_matches(['{', '}']), detail?),
         Kind::Mnemonic => instruction(name, detail),
         _ => None,
+    }
+}
+
+/// The tables of the keywords of an item; a word may mean something else in another.
+fn keywords(item: &Placed) -> &'static [&'static [(&'static str, &'static str)]] {
+    match item.piece.item() {
+        Some(Item::Patchset(_)) => &[words::ITEMS, words::SET_CLAUSES],
+        Some(Item::Branch(_)) => &[words::ITEMS, words::BRANCH_CLAUSES],
+        _ => &[words::ITEMS, words::OP_CLAUSES, words::ROW_WORDS],
     }
 }
 
@@ -136,12 +159,37 @@ fn operation(docs: &[String], detail: &Detail) -> String {
     for contract in &op.contracts {
         let _ = writeln!(text, "- {}", contract_line(contract));
     }
+    let notes = crate::show::notes(op);
+    if !notes.is_empty() {
+        let _ = writeln!(text, "- {}", notes.join(", "));
+    }
     if let Some(checked) = &detail.checked {
         let _ = writeln!(text, "\n```c\n{}\n```", emit::c::signature(checked, 0));
         if let Some(signature) = emit::rust::signature(checked, 0) {
             let _ = writeln!(text, "\n```rust\n{signature}\n```");
         }
     }
+    text
+}
+
+/// What a static branch is and the functions that are generated for it.
+fn static_branch(branch: &Branch, set: &str) -> String {
+    let arches = branch.clauses.iter().find_map(|clause| match &clause.kind {
+        BranchClauseKind::Arch(words) => {
+            Some(words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(", "))
+        }
+        BranchClauseKind::Live => None,
+    });
+    let live = branch.clauses.iter().any(|clause| matches!(clause.kind, BranchClauseKind::Live));
+    let mut text = format!("{}\n\n**{}**, a static branch\n\n", branch.docs.join("\n"), branch.name.text);
+    let _ = writeln!(text, "- {} until it is switched: its sites hold NOPs as long", branch.initial);
+    let _ = writeln!(text, "- on {}", arches.as_deref().unwrap_or("all arches of the set"));
+    if live {
+        text.push_str("- live: may change while other CPUs run through its sites\n");
+    }
+    let (ident, path) = (branch.name.text.replace('.', "_"), branch.name.text.replace('.', "::"));
+    let _ = writeln!(text, "\n```c\nbool pv_{set}_branch_{ident}(void);\n```");
+    let _ = writeln!(text, "\n```rust\n{set}::{path}() -> bool\n```");
     text
 }
 
@@ -164,6 +212,10 @@ fn contract_line<R>(contract: &Contract<R>) -> String {
         None => site.label(),
     });
     parts.push(format!("site {}", sites.collect::<Vec<_>>().join(", ")));
+    let clobbers: Vec<String> = contract.clobbers.items.iter().map(|item| item.what.to_string()).collect();
+    if !clobbers.is_empty() {
+        parts.push(format!("clobbers {}", clobbers.join(", ")));
+    }
     format!("{}: {}", contract.arch.name(), parts.join("; "))
 }
 

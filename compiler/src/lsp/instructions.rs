@@ -51,13 +51,27 @@ pub(super) fn describe(written: &str, instruction: &Instruction, arch: Arch) -> 
 
 /// The instruction of a name that stands in no row that assembles.
 pub(super) fn describe_name(written: &str, arch: Arch) -> Option<String> {
-    let lower = written.to_ascii_lowercase();
-    let named = |name: &str| Mnemonic::values().find(|mnemonic| format!("{mnemonic:?}").eq_ignore_ascii_case(name));
-    // AT&T size suffixes are no part of the manual's name.
-    let mnemonic = named(&lower).or_else(|| named(lower.strip_suffix(['b', 'w', 'l', 'q'])?));
-    let forms = mnemonic.map(|mnemonic| forms(mnemonic, arch));
+    let forms = named(written).map(|(mnemonic, _)| forms(mnemonic, arch));
     let sentence = sentence(written).or_else(|| forms.as_ref().map(|_| String::new()))?;
     Some(format!("**{written}**\n\n{sentence}\n{}", forms.unwrap_or_default()))
+}
+
+/// The mnemonic of the manual that a name stands for, and the general registers (`r32`) that its size suffix means.
+pub(super) fn named(written: &str) -> Option<(Mnemonic, Option<&'static str>)> {
+    let find = |name: &str| Mnemonic::values().find(|mnemonic| format!("{mnemonic:?}").eq_ignore_ascii_case(name));
+    if let Some(mnemonic) = find(written) {
+        return Some((mnemonic, None));
+    }
+    // AT&T size suffixes are no part of the manual's name.
+    let (name, suffix) = written.split_at_checked(written.len().checked_sub(1)?)?;
+    let width = match suffix {
+        "b" => "r8",
+        "w" => "r16",
+        "l" => "r32",
+        "q" => "r64",
+        _ => return None,
+    };
+    Some((find(name)?, Some(width)))
 }
 
 /// The forms of a mnemonic in the mode of an arch.

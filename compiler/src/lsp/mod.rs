@@ -8,7 +8,7 @@
 //! | `diagnostics`, `pull` | findings, pushed and pulled |
 //! | `hover`, `instructions`, `mnemonics`, `words` | hover: rows and ops, instructions, what they do, words of the language |
 //! | `inlay` | lengths and bytes beside the rows |
-//! | `completion` | completion |
+//! | `completion`, `registers` | completion; registers that an instruction can name |
 //! | `references` | definition, references, highlight, rename |
 //! | `symbols`, `structure` | symbols; folding, selection ranges |
 //! | `tokens` | semantic tokens |
@@ -31,6 +31,7 @@ mod pages;
 mod position;
 mod pull;
 mod references;
+mod registers;
 mod server;
 mod structure;
 mod symbols;

@@ -8,7 +8,7 @@ use gen_lsp_types::{
     CodeActionRequest, CodeLensRequest, CompletionRequest, DefinitionRequest, Diagnostic, DidChangeConfigurationParams,
     DidChangeTextDocumentParams, DidChangeWatchedFilesParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams,
     DocumentDiagnosticRequest, DocumentFormattingRequest, DocumentHighlightRequest, DocumentRangeFormattingRequest,
-    DocumentSymbolRequest, ExecuteCommandRequest, FoldingRangeRequest, HoverRequest, InitializeParams,
+    DocumentSymbolRequest, ExecuteCommandRequest, FileChangeType, FoldingRangeRequest, HoverRequest, InitializeParams,
     InlayHintRequest, PrepareRenameRequest, PublishDiagnosticsParams, ReferencesRequest, RenameRequest,
     SelectionRangeRequest, SemanticTokensRangeRequest, SemanticTokensRequest, WorkspaceDiagnosticRequest,
     WorkspaceSymbolRequest,
@@ -243,7 +243,8 @@ impl Server {
                 Ok(workspace.view(&params.text_document.uri).and_then(|view| format::range(&view, params.range)))
             }),
             "textDocument/diagnostic" => reply::<DocumentDiagnosticRequest>(params, |params| {
-                Ok(pull::document(workspace, &params.text_document.uri, params.previous_result_id.as_deref()))
+                let related = self.client.as_ref().is_some_and(|client| client.related_findings);
+                Ok(pull::document(workspace, &params.text_document.uri, params.previous_result_id.as_deref(), related))
             }),
             "workspace/diagnostic" => {
                 reply::<WorkspaceDiagnosticRequest>(params, |params| Ok(pull::workspace(workspace, &params)))
@@ -281,6 +282,12 @@ impl Server {
     fn take(&mut self, method: &str, params: Value) -> Result<(), serde_json::Error> {
         let workspace = &mut self.workspace;
         match method {
+            "initialized" if self.client.as_ref().is_some_and(|client| client.watches_on_demand) => {
+                let watchers = json!({ "watchers": [{ "globPattern": "**/*.pv" }] });
+                let method = "workspace/didChangeWatchedFiles";
+                let registration = json!({ "id": "files", "method": method, "registerOptions": watchers });
+                self.ask("client/registerCapability", json!({ "registrations": [registration] }));
+            }
             "textDocument/didOpen" => {
                 let document = serde_json::from_value::<DidOpenTextDocumentParams>(params)?.text_document;
                 let path = workspace.documents.open(document.uri, document.version, document.text);
@@ -307,6 +314,9 @@ impl Server {
                 let params: DidChangeWatchedFilesParams = serde_json::from_value(params)?;
                 for change in params.changes {
                     let path = uri::path(&change.uri);
+                    if change.kind != FileChangeType::Changed {
+                        workspace.folders_changed();
+                    }
                     if workspace.documents.get(&path).is_none() {
                         workspace.changed(&path);
                         self.changed = true;

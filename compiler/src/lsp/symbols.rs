@@ -64,6 +64,7 @@ fn symbol(item: &Item) -> Option<(&Word, SymbolKind, Option<String>)> {
 pub(super) fn of_workspace(workspace: &mut Workspace, query: &str) -> Vec<SymbolInformation> {
     let wanted = query.to_ascii_lowercase();
     let encoding = workspace.encoding;
+    workspace.survey();
     workspace.refresh();
     let mut found = Vec::new();
     for analysis in workspace.known() {

@@ -18,6 +18,18 @@ pub(super) const SET_CLAUSES: &[(&str, &str)] = &[
     ("site", "The kinds of site of ops that name none."),
 ];
 
+/// Clauses of a `branch` block.
+pub(super) const BRANCH_CLAUSES: &[(&str, &str)] = &[
+    ("arch", "The arches that the branch exists on; without it, all of the set."),
+    ("live", "The branch may change while other CPUs run through its sites."),
+];
+
+/// Values of a branch.
+pub(super) const TRUTHS: &[(&str, &str)] = &[
+    ("true", "Sites hold NOPs as long as the branch is true; code for false is out of line."),
+    ("false", "Sites hold NOPs as long as the branch is false; code for true is out of line."),
+];
+
 /// Clauses of an op.
 pub(super) const OP_CLAUSES: &[(&str, &str)] = &[
     ("clobbers", "What a site may destroy besides its results: registers, `flags`, `memory`, `barrier`, ..."),

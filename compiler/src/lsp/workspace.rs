@@ -11,7 +11,7 @@ use crate::incremental::{Analysis, Placed, Session};
 use crate::source::{DiskLoader, FileId, Loader, Span};
 use crate::syntax::ast::Item;
 use gen_lsp_types::{Diagnostic, Location, Position, Range, Uri};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -32,6 +32,8 @@ pub(super) struct Workspace {
     roots: BTreeMap<String, Root>,
     /// When the files on disk were last looked at.
     looked: Option<Instant>,
+    /// Whether the folders were searched for sets.
+    surveyed: bool,
 }
 
 /// How often it is looked whether files that are not open changed on disk: not every client tells.
@@ -44,6 +46,8 @@ type Stamp = (SystemTime, u64);
 #[derive(Default)]
 pub(super) struct Root {
     session: Session,
+    /// No document of it was opened: it lies in a folder of the client.
+    closed: bool,
     /// What was found out last; `None` if something changed since.
     analysis: Option<Analysis>,
     /// The findings by file, as the client gets them; every file of the set has an entry.
@@ -71,14 +75,41 @@ impl Workspace {
             compiled: false,
             roots: BTreeMap::new(),
             looked: None,
+            surveyed: false,
         }
     }
 
     /// Forgets all but the documents.
     pub(super) fn forget(&mut self) {
         for root in self.roots.values_mut() {
-            *root = Root::default();
+            *root = Root { closed: root.closed, ..Root::default() };
         }
+    }
+
+    /// Takes in the sets of the client's folders that no document was opened of.
+    pub(super) fn survey(&mut self) {
+        if std::mem::replace(&mut self.surveyed, true) {
+            return;
+        }
+        let mut left = MAX_SEARCHED;
+        let mut found = BTreeSet::new();
+        for folder in &self.folders {
+            search(Path::new(folder), MAX_DEPTH, &mut left, &mut |file| {
+                let text = DiskLoader.load(file).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+                if text.is_some_and(|text| defines_set(&text)) {
+                    found.insert(file.to_owned());
+                }
+            });
+        }
+        self.roots.retain(|path, root| !root.closed || found.contains(path));
+        for path in found {
+            self.roots.entry(path).or_insert_with(|| Root { closed: true, ..Root::default() });
+        }
+    }
+
+    /// Takes note that files came or went in the client's folders.
+    pub(super) fn folders_changed(&mut self) {
+        self.surveyed = false;
     }
 
     /// Takes note that a document was opened.
@@ -86,7 +117,7 @@ impl Workspace {
         self.changed(path);
         let text = self.documents.get(path).map_or("", |document| document.text.as_str());
         let root = if defines_set(text) { None } else { self.including(path) };
-        self.roots.entry(root.unwrap_or_else(|| path.to_owned())).or_default();
+        self.roots.entry(root.unwrap_or_else(|| path.to_owned())).or_default().closed = false;
         self.drop_needless();
     }
 
@@ -119,8 +150,9 @@ impl Workspace {
             let root = &self.roots[&path];
             let open = root.found.keys().any(|file| self.documents.get(file).is_some() && !part_of_other(file));
             let own = self.documents.get(&path).is_some_and(|document| defines_set(&document.text));
-            if !open && !own {
+            if !open && !own && !root.closed {
                 self.roots.remove(&path);
+                self.surveyed = false;
             }
         }
     }
@@ -146,10 +178,19 @@ impl Workspace {
         }
     }
 
-    /// The findings of every file, by path; to be called after [`refresh`](Self::refresh).
+    /// The findings of every file of the sets of open documents, by path; to be called after [`refresh`](Self::refresh).
     pub(super) fn findings(&self) -> BTreeMap<&str, Vec<&Diagnostic>> {
+        self.findings_of(|root| !root.closed)
+    }
+
+    /// The findings of every file of all sets that are known.
+    pub(super) fn all_findings(&self) -> BTreeMap<&str, Vec<&Diagnostic>> {
+        self.findings_of(|_| true)
+    }
+
+    fn findings_of(&self, wanted: impl Fn(&Root) -> bool) -> BTreeMap<&str, Vec<&Diagnostic>> {
         let mut all: BTreeMap<&str, Vec<&Diagnostic>> = BTreeMap::new();
-        for root in self.roots.values() {
+        for root in self.roots.values().filter(|root| wanted(root)) {
             for (path, list) in &root.found {
                 let of_file = all.entry(path).or_default();
                 for found in list {
@@ -161,6 +202,12 @@ impl Workspace {
             }
         }
         all
+    }
+
+    /// The files of the sets that a file is part of, without itself.
+    pub(super) fn related(&self, path: &str) -> BTreeSet<String> {
+        let sets = self.roots.values().filter(|root| root.found.contains_key(path));
+        sets.flat_map(|root| root.found.keys()).filter(|file| *file != path).cloned().collect()
     }
 
     /// The file of a document, in its set as it is now.

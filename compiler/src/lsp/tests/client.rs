@@ -23,9 +23,19 @@ impl Client {
     }
 
     pub(super) fn start(capabilities: Value, options: Value) -> Self {
+        Self::initialized(json!({ "processId": null, "rootUri": null, "capabilities": capabilities,
+            "initializationOptions": options }))
+    }
+
+    /// A client that has a folder open.
+    pub(super) fn in_folder(uri: &str, capabilities: Value) -> Self {
+        let folders = json!([{ "uri": uri, "name": "folder" }]);
+        Self::initialized(json!({ "processId": null, "rootUri": null, "capabilities": capabilities,
+            "workspaceFolders": folders }))
+    }
+
+    fn initialized(params: Value) -> Self {
         let mut client = Self::connect();
-        let params = json!({ "processId": null, "rootUri": null, "capabilities": capabilities,
-            "initializationOptions": options });
         client.capabilities = client.request("initialize", params).expect("it starts")["capabilities"].clone();
         client.notify("initialized", json!({}));
         client

@@ -38,6 +38,7 @@ fn labels(before: &str) -> Vec<String> {
 fn completion_knows_the_place() {
     let set = "patchset demo {\n    arch x86_64, i386\n}\nfeature xenpv\n";
     let op = format!("{set}op a(flags: word) {{\n    ");
+    let branch = format!("{set}branch b = true {{\n    ");
     for (text, wanted, unwanted) in [
         (format!("{set}\n"), "feature", "clobbers"),
         ("patchset demo {\n    ".to_owned(), "baseline", "clobbers"),
@@ -58,11 +59,25 @@ fn completion_knows_the_place() {
         (format!("{op}x86_64 {{ push {{"), "flags", "rax"),
         (format!("{op}x86_64 {{ mov %r"), "rax", "eax"),
         (format!("{op}i386 {{ mov %e"), "eax", "rax"),
+        (format!("{op}x86_64 {{ movl $1, %"), "eax", "rax"),
+        (format!("{op}x86_64 {{ paddb %"), "xmm0", "rax"),
+        (format!("{op}x86_64 {{ movups 8(%"), "rdi", "xmm0"),
+        (format!("{op}x86_64, i386 {{ mov %"), "eax", "rax"),
+        (format!("{op}x86_64 when xenpv {{ nop }} "), "", "avx"),
+        (format!("{op}x86_64 {{ nop }}\n}}\n"), "feature", "word"),
+        (format!("{set}branch b = "), "false", "op"),
+        (format!("{set}branch b = true\n"), "op", "true"),
+        (branch.clone(), "live", "clobbers"),
+        (format!("{branch}arch "), "i386", "live"),
+        (format!("{branch}live\n}}\n"), "op", "live"),
         (format!("{set}op a(x: "), "word", "rax"),
         (format!("{set}op a(x: u32 in "), "ecx", "word"),
     ] {
         let found = labels(&text);
-        assert!(found.iter().any(|label| label == wanted), "{text:?}: {wanted} is not in {found:?}");
+        assert!(
+            wanted.is_empty() || found.iter().any(|label| label == wanted),
+            "{text:?}: {wanted} is not in {found:?}"
+        );
         assert!(!found.iter().any(|label| label == unwanted), "{text:?}: {unwanted} is in {found:?}");
     }
 }

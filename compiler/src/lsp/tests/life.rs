@@ -143,6 +143,53 @@ fn findings_can_be_pulled() {
 }
 
 #[test]
+fn findings_of_included_files_come_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let uri = |name: &str| crate::lsp::uri::of_path(dir.path().join(name).to_str().unwrap()).as_ref().to_owned();
+    let root = "patchset demo { arch x86_64 }\ninclude \"common.pv\"\n";
+    std::fs::write(dir.path().join("common.pv"), "op a() {\n    x86_64 { cli }\n}\n").unwrap();
+    std::fs::write(
+        dir.path().join("other.pv"),
+        "patchset other { arch x86_64 }\nop b() {\n    x86_64 { nop } = 91\n}\n",
+    )
+    .unwrap();
+    let mut client =
+        Client::in_folder(&uri(""), json!({ "textDocument": { "diagnostic": { "relatedDocumentSupport": true } } }));
+    let document = json!({ "uri": uri("root.pv"), "languageId": "pv", "version": 1, "text": root });
+    client.notify("textDocument/didOpen", json!({ "textDocument": document }));
+    let root = json!({ "textDocument": { "uri": uri("root.pv") } });
+    let pulled = client.result("textDocument/diagnostic", root.clone());
+    assert_eq!(pulled["items"], json!([]));
+    let included = &pulled["relatedDocuments"][uri("common.pv")];
+    assert_eq!((&included["kind"], &included["items"][0]["code"]), (&json!("full"), &json!("PV0502")));
+    let mut again = root;
+    again["previousResultId"] = pulled["resultId"].clone();
+    let again = client.result("textDocument/diagnostic", again);
+    assert_eq!((&again["kind"], &again["relatedDocuments"]), (&json!("unchanged"), &pulled["relatedDocuments"]));
+    // A set of the folder that nobody opened.
+    let all = client.result("workspace/diagnostic", json!({ "previousResultIds": [] }));
+    let other = all["items"].as_array().unwrap().iter().find(|report| report["uri"] == uri("other.pv"));
+    assert_eq!(other.expect("a report")["items"][0]["code"], "PV0303");
+    let symbols = client.result("workspace/symbol", json!({ "query": "b" }));
+    assert_eq!((&symbols[0]["name"], &symbols[0]["location"]["uri"]), (&json!("b"), &json!(uri("other.pv"))));
+    std::fs::remove_file(dir.path().join("other.pv")).unwrap();
+    let change = json!({ "changes": [{ "uri": uri("other.pv"), "type": 3 }] });
+    client.notify("workspace/didChangeWatchedFiles", change);
+    let all = client.result("workspace/diagnostic", json!({ "previousResultIds": [] }));
+    assert_eq!(all["items"].as_array().unwrap().len(), 2, "{all}");
+    client.finish();
+}
+
+#[test]
+fn changes_on_disk_are_asked_for() {
+    let capabilities = json!({ "workspace": { "didChangeWatchedFiles": { "dynamicRegistration": true } } });
+    let mut client = Client::start(capabilities, Value::Null);
+    let asked = client.asked("client/registerCapability");
+    assert_eq!(asked["registrations"][0]["method"], "workspace/didChangeWatchedFiles");
+    client.finish();
+}
+
+#[test]
 fn an_included_document_belongs_to_the_set_around_it() {
     let dir = tempfile::tempdir().unwrap();
     let uri = |name: &str| crate::lsp::uri::of_path(dir.path().join(name).to_str().unwrap()).as_ref().to_owned();

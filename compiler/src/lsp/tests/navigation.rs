@@ -13,14 +13,19 @@ fn hover_tells_what_the_compiler_knows() {
     client.open(URI, SET);
     for (needle, nth, facts) in [
         ("= fa 90", 0, &["fa 90", "2/6 bytes, slack 4", "cli; nop", "privileged", "barrier"][..]),
-        ("pushf", 0, &["**pushf** on x86_64", "PUSHF", "reads the flags", "encoding"]),
+        ("pushf", 0, &["**pushf** on x86_64", "Pushes the flags register.", "PUSHF", "reads the flags", "encoding"]),
         ("{flags}", 0, &["operand `flags`", "x86_64: result in rax", "i386: result in eax"]),
         ("flags: word", 0, &["operand `flags`"]),
         ("word", 0, &["`word`"]),
         (
             "irq.save",
             0,
-            &["Read the flags.", "unsigned long pv_demo_irq_save(void);", "fn save()", "call.mem (6 bytes)"],
+            &[
+                "Read the flags.",
+                "unsigned long pv_demo_irq_save(void);",
+                "fn save()",
+                "call.mem (6 bytes); clobbers barrier",
+            ],
         ),
         ("xenpv", 0, &["feature `xenpv`", "Xen."]),
         ("xenpv", 1, &["feature `xenpv`", "Xen."]),
@@ -171,5 +176,30 @@ fn lenses_show_code() {
     }
     let wrong = json!({ "command": "pvc.showDisassembly", "arguments": [URI, "no.such"] });
     assert_eq!(client.request("workspace/executeCommand", wrong).unwrap_err().0, -32803);
+    client.finish();
+}
+
+#[test]
+fn hover_of_branches_and_prefixes() {
+    let text = format!(
+        "{SET}\n/// Traced.\nbranch trace.on = true {{\n    arch i386\n    live\n}}\n\nop a(p: ptr) {{\n    clobbers flags, memory\n    x86_64 {{ lock incl ({{p}}) }}\n}}\n"
+    );
+    let mut client = Client::plain();
+    client.open(URI, &text);
+    for (needle, nth, facts) in [
+        (
+            "trace.on",
+            0,
+            &["Traced.", "true until", "on i386", "live", "bool pv_demo_branch_trace_on(void);", "demo::trace::on()"][..],
+        ),
+        ("live", 0, &["other CPUs run through"]),
+        ("lock", 0, &["prefix `lock`", "one atomic step"]),
+        ("incl", 0, &["Adds one", "flags"]),
+        ("demo", 0, &["patch set `demo`"]),
+    ] {
+        let shown = client.result("textDocument/hover", at(&text, needle, nth));
+        let shown = shown["contents"]["value"].as_str().unwrap_or_default();
+        assert!(facts.iter().all(|fact| shown.contains(fact)), "{needle}: {shown}");
+    }
     client.finish();
 }
