@@ -70,9 +70,8 @@ fn adjust(candidate: &mut Candidate) {
         }
         // A selector has 16 bits. GNU as leaves out every size prefix that cannot change the result: REX.W where
         // the upper half is written as zero either way, 66 where a register is only read.
-        Mov_Sreg_rm16 | Mov_Sreg_r32m16 | Mov_Sreg_r64m16 | Lldt_rm16 | Lldt_r32m16 | Lldt_r64m16 | Ltr_rm16
-        | Ltr_r32m16 | Ltr_r64m16 | Verr_rm16 | Verr_r32m16 | Verr_r64m16 | Verw_rm16 | Verw_r32m16 | Verw_r64m16
-        | Lmsw_rm16 | Lmsw_r32m16 | Lmsw_r64m16 | Arpl_rm16_r16 | Arpl_r32m16_r32 => form.osz = 0,
+        Mov_Sreg_rm16 | Mov_Sreg_r32m16 | Mov_Sreg_r64m16 | Lldt_rm16 | Ltr_rm16 | Verr_rm16 | Verw_rm16
+        | Lmsw_rm16 | Arpl_rm16_r16 => form.osz = 0,
         Sldt_r64m16 | Str_r64m16 | Mov_r64m16_Sreg => form.osz = 32,
         Lkgs_rm16 | Lkgs_r32m16 | Lkgs_r64m16 => form.osz = 0,
         // With all four operands registers, FMA4 has two encodings of one instruction; GNU as takes VEX.W = 1.
@@ -100,6 +99,13 @@ fn adjust(candidate: &mut Candidate) {
     if narrow.contains(&stem) {
         form.osz = 0;
         form.flags &= !Form::W;
+    }
+    // What is at the address does not matter, so any size word will do; a state area has a size of its own.
+    let hint = ["prefetch", "clflush", "clwb", "cldemote"].iter().any(|stem| candidate.mnemonic.starts_with(stem));
+    if hint {
+        form.mem = 0;
+    } else if ["xsave", "xrstor"].iter().any(|stem| candidate.mnemonic.starts_with(stem)) {
+        form.mem = Form::UNSIZED;
     }
     if candidate.mnemonic.starts_with("bnd") {
         form.flags |= Form::NO_ADDR32;
@@ -254,6 +260,12 @@ fn variants(candidate: &Candidate, out: &mut Vec<Candidate>) -> bool {
         let mut variant = Candidate { variant: true, ..candidate.clone() };
         variant.form.ops = ops;
         variant.mnemonic = variant.mnemonic.replace("movq", "movd");
+        if !name.starts_with("VEX") {
+            // `movd xmm0, qword ptr [rax]`
+            let mut memory = variant.clone();
+            memory.form.ops = ops.map(|op| if op == R64_ONLY { MEM_ONLY } else { op });
+            out.push(memory);
+        }
         out.push(variant);
     }
     out.extend(memory_selector);
@@ -279,6 +291,10 @@ fn att_names(candidate: &Candidate, sized: &BTreeSet<&str>, xyz: &BTreeSet<&str>
     let code = format!("{:?}", candidate.code);
     let letter = if candidate.letter != 0 { (candidate.letter as char).to_string() } else { Default::default() };
     let ops = &candidate.form.ops[..candidate.op_count()];
+    if m == "movd" && ops.contains(&MEM_ONLY) {
+        // AT&T syntax has no way to say how much memory is meant.
+        return Vec::new();
+    }
     let is_memory = ops.iter().any(|&op| KINDS[op as usize].classes & kinds::ANY_MEM != 0);
     let both = |stem: &str| {
         let mut names = vec![stem.to_string()];
@@ -448,7 +464,7 @@ fn intel_names(candidate: &Candidate) -> Vec<String> {
         {
             names.push("movabs".into());
         }
-        if code == "Movsxd_r64_rm32" {
+        if matches!(code.as_str(), "Movsxd_r64_rm32" | "Movsxd_r32_rm32") {
             names.push("movsx".into());
         }
     }
@@ -663,7 +679,8 @@ pub fn names(candidates: &[Candidate]) -> BTreeMap<String, Name> {
             let far = text.starts_with("lcall") || text.starts_with("ljmp");
             let stem = if far { "far" } else { stem };
             let stem = STEMS.iter().find(|(m, _)| *m == stem).map_or(stem, |(_, stem)| stem);
-            if confused && !mode_sized.contains(stem) {
+            // `movd` of memory without a size is the 32-bit one.
+            if confused && !mode_sized.contains(stem) && text != "movd" {
                 flags |= AMBIGUOUS;
             }
             if mode_sized.contains(stem) {

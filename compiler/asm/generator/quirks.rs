@@ -10,6 +10,9 @@ pub const BANNED: &[&str] = &[
     "Cmpxchg486_*", "Lfence_E*", "Mfence_F*", "Sfence_F*", "Add_rm8_imm8_82", "Or_rm8_imm8_82", "Adc_rm8_imm8_82", "Sbb_rm8_imm8_82",
     "And_rm8_imm8_82", "Sub_rm8_imm8_82", "Xor_rm8_imm8_82", "Cmp_rm8_imm8_82", "Sal_*", "Test_rm8_imm8_F6r1", "Test_rm16_imm16_F7r1",
     "Test_rm32_imm32_F7r1", "Test_rm64_imm32_F7r1", "Fcom_st0_sti_DC*", "Fcomp_st0_sti_D*", "Fxch_st0_sti_D*", "Fstp_sti_DF*",
+    // A selector has 16 bits, and wider registers are not spelled.
+    "Lldt_r32m16", "Lldt_r64m16", "Ltr_r32m16", "Ltr_r64m16", "Lmsw_r32m16", "Lmsw_r64m16", "Verr_r32m16", "Verr_r64m16",
+    "Verw_r32m16", "Verw_r64m16", "Arpl_r32m16_r32",
     "Xstore_alt_*", "Xsha512_alt_*", "Vmgexit_F2",
     // Reserved NOPs and opcodes of single steppings.
     "Reservednop_*", "ReservedNop_*", "Umov_*", "Xbts_*", "Ibts_*", "Storeall", "Loadall*", "Popw_CS", "Ud0", "Bswap_r16", "Jmpe_*",
@@ -83,6 +86,7 @@ pub const ALIASES: &[(&str, &str)] = &[
     ("loopnzw", "loopnew"), ("loopnzl", "loopnel"), ("loopnzq", "loopneq"),
     ("ud2b", "ud1"), ("ud2bw", "ud1w"), ("ud2bl", "ud1l"), ("ud2bq", "ud1q"),
     ("fwait", "wait"), ("icebp", "int1"), ("ud2a", "ud2"), ("setalc", "salc"), ("xlat", "xlatb"),
+    ("cbtw", "cbw"), ("cwtl", "cwde"), ("cltq", "cdqe"), ("cwtd", "cwd"), ("cltd", "cdq"), ("cqto", "cqo"),
     ("fcompi", "fcomip"), ("fucompi", "fucomip"),
     ("fcmovna", "fcmovbe"), ("fcmovae", "fcmovnb"), ("fcmova", "fcmovnbe"), ("fcmovnae", "fcmovb"), ("fcmovc", "fcmovb"), ("fcmovnc", "fcmovnb"),
     ("fcmovz", "fcmove"), ("fcmovnz", "fcmovne"),

@@ -147,7 +147,10 @@ impl Assembler<'_> {
         if value.is_constant() {
             operand.classes = kinds::IMM;
         } else {
-            operand.classes = operand::SYMBOLIC_IMMEDIATE;
+            operand.classes = match value.modifier {
+                0 => operand::SYMBOLIC_IMMEDIATE,
+                modifier => fixups::immediate_classes(modifier, self.object),
+            };
             self.values.push(value);
             operand.expr = self.values.len() as u32;
         }
@@ -461,7 +464,14 @@ impl Assembler<'_> {
             return self.classify_16(operand, vector);
         }
         let long = self.mode == Mode::Bits64;
+        if long && operand.expr == 0 && operand.value >> 31 == 1 && self.is_narrow_lea() {
+            // The upper half of the sum is cut off.
+            operand.value = i64::from(operand.value as i32);
+        }
         if vector {
+            if self.mode == Mode::Bits16 && operand.addr == 0 && !self.insn.prefixes.address {
+                return self.classify_16(operand, vector);
+            }
             // Nothing else takes a vector index.
         } else if operand.base != operand::NO_REG {
             operand.classes = kinds::MEM;
@@ -514,6 +524,25 @@ impl Assembler<'_> {
             return Err(Failed);
         }
         Ok(())
+    }
+
+    /// Whether the instruction is `lea` to a register of 32 or 16 bits; the cursor is behind the memory operand.
+    #[cold]
+    fn is_narrow_lea(&self) -> bool {
+        let name = self.str(self.insn.name.start as usize, self.insn.name.end as usize);
+        if !name.as_bytes().get(..3).is_some_and(|stem| stem.eq_ignore_ascii_case(b"lea")) {
+            return false;
+        }
+        if self.syntax == crate::Syntax::Intel {
+            return self.insn.count == 1 && self.insn.ops[0].bits < 64;
+        }
+        let mut ahead = self.cur;
+        ahead.space();
+        if !ahead.eat(b',') {
+            return false;
+        }
+        ahead.space();
+        ahead.eat(b'%') && registers::by_key(ahead.register_key()).is_some_and(|register| register.bits < 64)
     }
 
     fn classify_16(&mut self, operand: &mut Operand, vector: bool) -> Result<(), Failed> {

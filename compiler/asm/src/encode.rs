@@ -611,7 +611,7 @@ impl Assembler<'_> {
     fn field(&mut self, offset: usize, len: usize, field: &Field) {
         let op = &self.insn.ops[field.operand as usize];
         let mut value = self.values[op.expr as usize - 1];
-        if self.object != Mode::Bits64 && value.modifier == 0 && self.symbols.is_got(value.add) {
+        if self.object != Mode::Bits64 && value.modifier == 0 && value.sub == 0 && self.symbols.is_got(value.add) {
             // The linker gives the distance from the field; code means the one from the instruction.
             value.constant += i64::from(field.at);
         }
@@ -655,6 +655,8 @@ impl Assembler<'_> {
         }
         if prefixes.rex != 0 {
             buffer.push(prefixes.rex);
+        } else if self.insn.hints & hint::REX != 0 {
+            buffer.push(0x40);
         }
         for &byte in if form.osz == 64 { &[0x90u8][..] } else { &[0x87, 0xc0] } {
             buffer.push(byte);

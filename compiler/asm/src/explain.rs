@@ -247,7 +247,7 @@ fn kind_text(op: u8, form: &Form) -> String {
         WORDS.iter().filter(|(class, _)| kind.classes & class != 0).map(|(_, word)| (*word).to_string()).collect();
     if kind.classes & kinds::ANY_MEM != 0 {
         parts.push(match form.mem {
-            0 => "memory".to_string(),
+            0 | Form::UNSIZED => "memory".to_string(),
             bytes => format!("m{}", u32::from(bytes) * 8),
         });
     }

@@ -3,13 +3,18 @@
 use crate::Syntax;
 use crate::assembler::Assembler;
 use crate::form::Form;
-use crate::kinds::{ANY_MEM, FAR_OFF16, FAR_OFF32};
+use crate::kinds::{FAR_OFF16, FAR_OFF32};
 use crate::operand::{Operand, SYMBOLIC_IMMEDIATE};
 use crate::table::{self, List, Name};
 
 /// Whether a form is a far jump or call to `selector:offset`.
 pub(crate) fn is_far_pointer(form: &Form) -> bool {
     matches!(form.ops[0], FAR_OFF16 | FAR_OFF32)
+}
+
+/// A symbol without brackets around it.
+fn is_bare_symbol(operand: &Operand) -> bool {
+    operand.is_memory() && operand.expr != 0 && operand.flags & Operand::BRACKETS == 0
 }
 
 impl Assembler<'_> {
@@ -25,7 +30,7 @@ impl Assembler<'_> {
         let first = &self.insn.ops[0];
         let far = first.flags & Operand::FAR != 0 && first.is_memory();
         let sized = first.is_immediate() && first.size != 0 && self.insn.count == 1;
-        let pointer = first.is_immediate() && self.insn.count == 2;
+        let pointer = self.insn.count == 2 && (first.is_immediate() || is_bare_symbol(first));
         if far || sized || pointer { self.other_intel_list(name, list, far, pointer) } else { list }
     }
 
@@ -64,10 +69,12 @@ impl Assembler<'_> {
         if first.start == second.start {
             return;
         }
-        if second.classes & ANY_MEM != 0 && second.expr != 0 && second.flags & Operand::BRACKETS == 0 {
-            // A symbol's address, not what is there.
-            second.classes = SYMBOLIC_IMMEDIATE;
-            self.insn.immediates = true;
+        for half in [&mut *first, &mut *second] {
+            if is_bare_symbol(half) {
+                // A symbol's address, not what is there.
+                half.classes = SYMBOLIC_IMMEDIATE;
+                self.insn.immediates = true;
+            }
         }
         std::mem::swap(first, second);
     }

@@ -1,5 +1,7 @@
 //! Fields that are not known inside the block.
 
+use crate::Mode;
+use crate::kinds::{Classes, I32, I32S64, I64};
 use std::ops::Range;
 
 /// What goes into the field, in the terms of the ELF psABI.
@@ -93,30 +95,55 @@ pub struct Fixup {
     pub span: Range<usize>,
 }
 
-const MODIFIERS: &[(&str, FixupKind)] = &[
-    ("plt", FixupKind::Plt32),
-    ("got", FixupKind::Got32),
-    ("gotpcrel", FixupKind::GotPcRel),
-    ("gotoff", FixupKind::GotOff),
-    ("gotplt", FixupKind::Got32),
-    ("pltoff", FixupKind::GotOff),
-    ("tpoff", FixupKind::TpOff),
-    ("ntpoff", FixupKind::NtpOff),
-    ("dtpoff", FixupKind::DtpOff),
-    ("gottpoff", FixupKind::GotTpOff),
-    ("gotntpoff", FixupKind::GotNtpOff),
-    ("indntpoff", FixupKind::IndNtpOff),
-    ("tlsgd", FixupKind::TlsGd),
-    ("tlsld", FixupKind::TlsLd),
-    ("tlsldm", FixupKind::TlsLdm),
-    ("tlsdesc", FixupKind::TlsDesc),
-    ("tlscall", FixupKind::TlsCall),
-    ("size", FixupKind::Size),
+/// A relocation modifier.
+struct Modifier {
+    name: &'static str,
+    kind: FixupKind,
+    /// The fields of ELF64 that can hold it as an immediate (System V ABI, AMD64 supplement, table 4.9; `@SIZE` is
+    /// unsigned, offsets from the GOT have 64 bits).
+    long: Classes,
+}
+
+const fn modifier_of(name: &'static str, kind: FixupKind, long: Classes) -> Modifier {
+    Modifier { name, kind, long }
+}
+
+const ANY: Classes = I32 | I32S64 | I64;
+
+const MODIFIERS: &[Modifier] = &[
+    modifier_of("plt", FixupKind::Plt32, I32 | I32S64),
+    modifier_of("got", FixupKind::Got32, ANY),
+    modifier_of("gotpcrel", FixupKind::GotPcRel, I32 | I32S64),
+    modifier_of("gotoff", FixupKind::GotOff, I64),
+    modifier_of("gotplt", FixupKind::Got32, I64),
+    modifier_of("pltoff", FixupKind::GotOff, I64),
+    modifier_of("tpoff", FixupKind::TpOff, ANY),
+    modifier_of("ntpoff", FixupKind::NtpOff, 0),
+    modifier_of("dtpoff", FixupKind::DtpOff, ANY),
+    modifier_of("gottpoff", FixupKind::GotTpOff, I32 | I32S64),
+    modifier_of("gotntpoff", FixupKind::GotNtpOff, 0),
+    modifier_of("indntpoff", FixupKind::IndNtpOff, 0),
+    modifier_of("tlsgd", FixupKind::TlsGd, I32 | I32S64),
+    modifier_of("tlsld", FixupKind::TlsLd, I32 | I32S64),
+    modifier_of("tlsldm", FixupKind::TlsLdm, 0),
+    modifier_of("tlsdesc", FixupKind::TlsDesc, I32 | I32S64),
+    modifier_of("tlscall", FixupKind::TlsCall, I32 | I32S64),
+    modifier_of("size", FixupKind::Size, I32 | I64),
 ];
 
 /// The number of a relocation modifier, written without `@`.
 pub(crate) fn modifier(word: &[u8]) -> Option<u8> {
-    MODIFIERS.iter().position(|(name, _)| name.as_bytes().eq_ignore_ascii_case(word)).map(|index| index as u8 + 1)
+    MODIFIERS.iter().position(|one| one.name.as_bytes().eq_ignore_ascii_case(word)).map(|index| index as u8 + 1)
+}
+
+/// The classes of an immediate with a modifier.
+#[cold]
+pub(crate) fn immediate_classes(modifier: u8, mode: Mode) -> Classes {
+    match MODIFIERS.get((modifier as usize).wrapping_sub(1)) {
+        Some(modifier) if mode == Mode::Bits64 => modifier.long,
+        // ELF32 has relocations of 32 bits alone.
+        _ => I32,
+    }
 }
 
 /// Whether the modifier is `@GOT`.
@@ -131,10 +158,10 @@ pub(crate) fn is_call_mark(modifier: u8) -> bool {
 
 /// What a modifier makes of the field.
 pub(crate) fn modifier_kind(modifier: u8) -> Option<FixupKind> {
-    MODIFIERS.get((modifier as usize).checked_sub(1)?).map(|&(_, kind)| kind)
+    MODIFIERS.get((modifier as usize).checked_sub(1)?).map(|modifier| modifier.kind)
 }
 
 /// For messages.
 pub(crate) fn modifier_names() -> String {
-    MODIFIERS.iter().map(|(name, _)| format!("@{}", name.to_uppercase())).collect::<Vec<_>>().join(", ")
+    MODIFIERS.iter().map(|modifier| format!("@{}", modifier.name.to_uppercase())).collect::<Vec<_>>().join(", ")
 }

@@ -111,6 +111,8 @@ impl Roles {
 impl Form {
     /// VEX.W/EVEX.W/XOP.W.
     pub(crate) const W: u32 = 1;
+    /// [`Form::mem`] of memory that no size word describes.
+    pub(crate) const UNSIZED: u16 = u16::MAX;
     /// The opcode has a second byte.
     pub(crate) const TWO: u32 = 1 << 1;
     /// 64-bit operand size is the default: no REX.W.

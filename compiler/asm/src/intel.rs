@@ -1,12 +1,14 @@
 //! Operands in Intel syntax, as GNU as reads them under `.intel_syntax noprefix`.
 //!
-//! An operand is one expression in which registers, brackets, sizes and `offset` take part. Registers outside brackets
-//! with nothing else are register operands; brackets, a segment, or a symbol without `offset` make memory; what is left
-//! is an immediate.
+//! An operand is one expression in which registers, brackets, sizes and `offset` take part. Brackets add and bind weakest
+//! of all: `4 shl 1[eax]` is `[eax + (4 shl 1)]`. Registers outside brackets with nothing else are register operands;
+//! registers in brackets, a segment, a bracket at the very end, or a symbol without `offset` make memory; what is left is
+//! an immediate, `[8]+4` too.
 
 use crate::assembler::Assembler;
 use crate::diagnostic::{Diagnostic, ErrorKind};
 use crate::expression::{Failed, Operator};
+use crate::fixups;
 use crate::kinds;
 use crate::lexer::{ALPHA, CLASS, WORD};
 use crate::operand::{IP_REG, Operand};
@@ -16,15 +18,20 @@ use crate::symbols::Value;
 /// Depth of brackets and unary operators.
 const MAX_DEPTH: u32 = 64;
 
+/// [`Node::segment`] of the flat model: memory in the default segment.
+const FLAT: u8 = u8::MAX;
+
 /// An operand in the making.
 #[derive(Clone, Copy, Default)]
 struct Node {
     value: Value,
     /// Registers with the scale that was written (0: none).
     registers: [Option<(&'static Register, u8)>; 2],
-    bracket: bool,
     /// Some register stands outside brackets.
     bare: bool,
+    /// A symbol stands for what is at its place, not for its address.
+    symbol: SymbolAt,
+    /// `offset` occurs.
     offset: bool,
     segment: u8,
     /// Bytes that `ptr` named.
@@ -34,7 +41,23 @@ struct Node {
     near: bool,
     short: bool,
     /// `selector:offset` of a far branch.
-    selector: Option<i64>,
+    selector: Option<Value>,
+}
+
+/// Where a symbol stands that is not behind `offset`.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum SymbolAt {
+    #[default]
+    Nowhere,
+    Outside,
+    InBrackets,
+}
+
+impl Node {
+    /// A register and nothing else.
+    fn is_bare_register(&self) -> bool {
+        self.bare && matches!(self.registers, [Some((_, 0)), None]) && self.value == Value::default()
+    }
 }
 
 /// Size words before `ptr` or `bcst`.
@@ -118,25 +141,22 @@ impl Assembler<'_> {
             // Stored as the forms have it: offset, selector.
             let offset = self.immediate(node.value, start);
             self.push_operand(offset);
-            let value = Value::constant(selector);
-            return Ok(Some(self.immediate(value, start)));
+            return Ok(Some(self.immediate(selector, start)));
         }
         let register = node.registers[0];
-        if let (Some((register, 0)), None, false, true, 0) = (
-            register,
-            node.registers[1],
-            node.bracket,
-            node.value.is_constant() && node.value.constant == 0,
-            node.segment,
-        ) {
+        if let Some((register, 0)) = register
+            && node.is_bare_register()
+            && node.segment == 0
+        {
             let mut operand = self.register_operand(register, start)?;
             operand.end = operand.end.max(end as u32);
             self.push_operand(operand);
             return Ok(None);
         }
         let symbolic = !node.value.is_constant();
-        // Around a symbol's address brackets and segments mean nothing.
-        let is_memory = register.is_some() || !node.offset && (node.bracket || node.segment != 0 || symbolic);
+        // Around a symbol's address brackets mean nothing.
+        let bracket = !node.offset && self.str(start, end).trim_end().ends_with(']');
+        let is_memory = register.is_some() || node.segment != 0 || bracket || node.symbol != SymbolAt::Nowhere;
         if is_memory && node.bare && node.registers[0].is_some() {
             return self.intel_misuse(start, "outside brackets a register cannot be part of an address");
         }
@@ -157,10 +177,15 @@ impl Assembler<'_> {
         if symbolic || node.value.constant != 0 {
             operand.flags |= Operand::DISP;
         }
-        if node.bracket || node.segment != 0 || node.size != 0 || register.is_some() {
+        let inside = bracket || node.symbol == SymbolAt::InBrackets;
+        if inside || node.segment != 0 || node.size != 0 || register.is_some() {
             operand.flags |= Operand::BRACKETS;
         }
-        operand.seg = node.segment;
+        if node.far && register.is_none() && node.segment == 0 && node.symbol != SymbolAt::InBrackets {
+            return self
+                .intel_misuse(start, "a far target is `selector:offset`; `far ptr [...]` says where it is stored");
+        }
+        operand.seg = if node.segment == FLAT { 0 } else { node.segment };
         if operand.size != 0 {
             self.insn.decorated = true;
         }
@@ -170,6 +195,9 @@ impl Assembler<'_> {
         }
         if operand.classes & kinds::MEM_DX == 0 {
             self.classify_memory(&mut operand)?;
+            if fixups::is_got(node.value.modifier) {
+                operand.classes &= !kinds::MOFFS;
+            }
         }
         self.cur.space();
         if self.cur.peek() == b'{' {
@@ -201,14 +229,14 @@ impl Assembler<'_> {
                 pair.swap(0, 1);
             }
         } else if let Some((register, scale)) = pair[0]
-            && (scale != 0 || register.family == Family::Vector)
+            && (scale != 0 || matches!(register.family, Family::Vector | Family::NoIndex))
         {
             pair = [None, pair[0]];
         }
         if let (Some((base, 0)), Some((index, 0))) = (pair[0], pair[1]) {
             // The stack pointer and vector registers have their places.
-            let stack = index.family == Family::General && index.number == 4 && index.bits != 16;
-            if stack || base.family == Family::Vector {
+            let stack = index.family == Family::General && index.number == 4 && index.bits != 16 && !self.is_mib();
+            if stack || matches!(base.family, Family::Vector | Family::NoIndex) {
                 pair.swap(0, 1);
             }
         }
@@ -289,11 +317,23 @@ impl Assembler<'_> {
         self.operator()
     }
 
+    /// Whether base and index of the instruction's memory operand mean different things (SDM volume 2, BNDLDX).
+    fn is_mib(&self) -> bool {
+        let name = self.str(self.insn.name.start as usize, self.insn.name.end as usize);
+        ["bndmk", "bndldx", "bndstx"].iter().any(|mib| name.eq_ignore_ascii_case(mib))
+    }
+
+    /// Terms with operators between that bind stronger than `minimum`; `a[b]` is a sum that binds weakest.
     fn intel_expression(&mut self, minimum: u8, depth: u32) -> Result<Node, Failed> {
         let start = self.cur.pos;
-        let mut left = self.intel_postfix(depth)?;
+        let mut left = self.intel_term(depth)?;
         loop {
             self.cur.space();
+            if minimum == 0 && self.cur.peek() == b'[' {
+                let inner = self.intel_primary(depth + 1)?;
+                left = self.combine(Operator::Add, left, inner, start)?;
+                continue;
+            }
             let Some((operator, length)) = self.intel_operator() else { return Ok(left) };
             let rank = operator.rank();
             if rank <= minimum {
@@ -306,45 +346,31 @@ impl Assembler<'_> {
         }
     }
 
-    /// `a[b]` and `[a][b]` are sums; `a:b` is a segment or a selector.
-    fn intel_postfix(&mut self, depth: u32) -> Result<Node, Failed> {
+    /// A primary, with the segment or selector before it.
+    fn intel_term(&mut self, depth: u32) -> Result<Node, Failed> {
         let start = self.cur.pos;
-        let mut node = self.intel_primary(depth)?;
-        loop {
-            self.cur.space();
-            match self.cur.peek() {
-                b'[' => {
-                    let inner = self.intel_primary(depth + 1)?;
-                    node = self.combine(Operator::Add, node, inner, start)?;
-                }
-                b':' => {
-                    self.cur.pos += 1;
-                    self.cur.space();
-                    let is_segment =
-                        matches!(node.registers[0], Some((register, 0)) if register.family == Family::Segment);
-                    if is_segment && node.registers[1].is_none() && node.segment == 0 {
-                        let segment = node.registers[0].map_or(0, |(register, _)| register.number + 1);
-                        let mut inner = self.intel_expression(0, depth + 1)?;
-                        inner.bare &= depth == 0;
-                        if inner.segment != 0 {
-                            return self.intel_misuse(start, "one segment is enough");
-                        }
-                        inner.segment = segment;
-                        inner.size = if inner.size == 0 { node.size } else { inner.size };
-                        return Ok(inner);
-                    }
-                    if node.registers[0].is_none() && node.value.is_constant() && !node.bracket {
-                        let inner = self.intel_expression(0, depth + 1)?;
-                        if inner.registers[0].is_some() || inner.bracket {
-                            return self.intel_misuse(start, "a far target is `selector:offset`");
-                        }
-                        return Ok(Node { selector: Some(node.value.constant), ..inner });
-                    }
-                    return self.intel_misuse(start, "only a segment register or a selector stands before `:`");
-                }
-                _ => return Ok(node),
-            }
+        let node = self.intel_primary(depth)?;
+        self.cur.space();
+        if self.cur.peek() != b':' {
+            return Ok(node);
         }
+        self.cur.pos += 1;
+        self.cur.space();
+        let mut inner = self.intel_term(depth + 1)?;
+        if inner.is_bare_register() {
+            return self.intel_misuse(start, "behind a segment stands an address, such as `[eax]`");
+        }
+        if inner.segment != 0 || inner.selector.is_some() {
+            return self.intel_misuse(start, "one segment is enough");
+        }
+        match node.registers {
+            [Some((register, 0)), None] if register.family == Family::Segment && node.is_bare_register() => {
+                inner.segment = register.number + 1;
+            }
+            [None, None] if node.size == 0 => inner.selector = Some(node.value),
+            _ => return self.intel_misuse(start, "only a segment register or a selector stands before `:`"),
+        }
+        Ok(inner)
     }
 
     fn intel_misuse<T>(&mut self, start: usize, why: &str) -> Result<T, Failed> {
@@ -375,14 +401,16 @@ impl Assembler<'_> {
                     return self.intel_misuse(start, "the bracket does not close");
                 }
                 if byte == b'[' {
-                    node.bracket = true;
                     node.bare = false;
+                    if node.symbol == SymbolAt::Outside {
+                        node.symbol = SymbolAt::InBrackets;
+                    }
                 }
                 return Ok(node);
             }
             b'-' | b'~' | b'+' => {
                 self.cur.pos += 1;
-                let node = self.intel_postfix(depth + 1)?;
+                let node = self.intel_term(depth + 1)?;
                 if node.registers[0].is_some() && byte != b'+' {
                     return self.intel_misuse(start, "a register cannot be negated");
                 }
@@ -414,7 +442,8 @@ impl Assembler<'_> {
             }
         }
         let value = self.unary(depth)?;
-        Ok(Node { value, ..Node::default() })
+        let symbol = if value.is_constant() { SymbolAt::Nowhere } else { SymbolAt::Outside };
+        Ok(Node { value, symbol, ..Node::default() })
     }
 
     /// `dword ptr`, `offset`, `not` and the like.
@@ -429,14 +458,20 @@ impl Assembler<'_> {
             let broadcast = next == b"bcst";
             if next == b"ptr" || broadcast {
                 self.cur.pos = ahead.pos;
-                let mut node = self.intel_expression(0, depth + 1)?;
-                if node.size != 0 || node.far {
-                    return self.intel_misuse(start, "one size is enough");
+                let mut node = self.intel_term(depth + 1)?;
+                if node.is_bare_register() {
+                    return self.intel_misuse(start, "a register has its size; `ptr` belongs to memory");
                 }
+                // The first size counts, as in GNU as.
                 node.size = size;
                 node.broadcast = broadcast;
                 self.insn.decorated = true;
                 return Ok(Some(node));
+            }
+            // `dword` alone is the number 4; `dword [eax]` would be 4 bytes behind what was meant.
+            if next.is_empty() && ahead.peek() != b'[' {
+                self.cur.pos = after;
+                return Ok(Some(Node { value: Value::constant(i64::from(size)), ..Node::default() }));
             }
             let span = start..after;
             self.report(
@@ -449,7 +484,10 @@ impl Assembler<'_> {
         match word {
             b"far" | b"near" if next == b"ptr" => {
                 self.cur.pos = ahead.pos;
-                let mut node = self.intel_expression(0, depth + 1)?;
+                let mut node = self.intel_term(depth + 1)?;
+                if node.is_bare_register() {
+                    return self.intel_misuse(start, "a register has its size; `ptr` belongs to memory");
+                }
                 if word == b"far" {
                     node.far = true;
                 } else {
@@ -459,7 +497,7 @@ impl Assembler<'_> {
             }
             b"short" => {
                 self.cur.pos = next_start;
-                let mut node = self.intel_expression(0, depth + 1)?;
+                let mut node = self.intel_term(depth + 1)?;
                 node.short = true;
                 Ok(Some(node))
             }
@@ -469,22 +507,21 @@ impl Assembler<'_> {
                 if next == b"flat" && ahead.peek() == b':' {
                     self.cur.pos = ahead.pos + 1;
                 }
-                let mut node = self.intel_postfix(depth + 1)?;
+                let node = self.intel_term(depth + 1)?;
                 if node.registers[0].is_some() {
                     return self.intel_misuse(start, "a register has no offset");
                 }
-                node.offset = true;
-                Ok(Some(node))
+                Ok(Some(Node { offset: true, symbol: SymbolAt::Nowhere, segment: 0, ..node }))
             }
             b"flat" if self.cur.text.get(after) == Some(&b':') => {
                 self.cur.pos = after + 1;
-                let mut node = self.intel_postfix(depth + 1)?;
-                node.bracket = true;
+                let mut node = self.intel_term(depth + 1)?;
+                node.segment = FLAT;
                 Ok(Some(node))
             }
             b"not" => {
                 self.cur.pos = next_start;
-                let node = self.intel_postfix(depth + 1)?;
+                let node = self.intel_term(depth + 1)?;
                 let ones = Node { value: Value::constant(-1), ..Node::default() };
                 self.combine(Operator::Subtract, ones, node, start).map(Some)
             }
@@ -495,12 +532,16 @@ impl Assembler<'_> {
     /// Two parts of an operand joined by an operator.
     fn combine(&mut self, operator: Operator, left: Node, right: Node, start: usize) -> Result<Node, Failed> {
         let mut node = left;
-        node.bracket |= right.bracket;
         node.bare |= right.bare;
+        node.symbol = node.symbol.max(right.symbol);
         node.offset |= right.offset;
-        node.size = node.size.max(right.size);
+        if node.size == 0 {
+            node.size = right.size;
+        }
         node.broadcast |= right.broadcast;
         node.far |= right.far;
+        node.near |= right.near;
+        node.short |= right.short;
         if node.segment == 0 {
             node.segment = right.segment;
         } else if right.segment != 0 {
@@ -509,18 +550,18 @@ impl Assembler<'_> {
         match operator {
             Operator::Multiply if left.registers[0].is_some() || right.registers[0].is_some() => {
                 let (register, factor) = if left.registers[0].is_some() { (left, right) } else { (right, left) };
-                let scale = factor.value.constant;
-                let fine = register.registers[1].is_none()
-                    && factor.registers[0].is_none()
-                    && factor.value.is_constant()
-                    && register.value == Value::default()
-                    && matches!(register.registers[0], Some((_, 0)))
-                    && (1..=8).contains(&scale);
-                if !fine {
+                // `(eax*2 + 1)*4`: the scale of the register and the constant are multiplied alike.
+                let product = match register.registers {
+                    [Some((first, scale)), None] if factor.registers[0].is_none() && factor.value.is_constant() => {
+                        factor.value.constant.checked_mul(i64::from(scale.max(1))).map(|scale| (first, scale))
+                    }
+                    _ => None,
+                };
+                let Some((first, scale @ 1..=8)) = product else {
                     return self.intel_misuse(start, "a register can be multiplied by 1, 2, 4 or 8 only");
-                }
-                node.registers = [register.registers[0].map(|(register, _)| (register, scale as u8)), None];
-                node.value = Value::default();
+                };
+                node.registers = [Some((first, scale as u8)), None];
+                node.value = self.apply(Operator::Multiply, left.value, right.value, start)?;
                 Ok(node)
             }
             Operator::Add => {

@@ -520,6 +520,18 @@ impl Assembler<'_> {
             kind = modified;
         }
         if self.object != Mode::Bits64 {
+            let bits = u32::from(field.width) * 8;
+            if !relative && bits < 32 && constant.unsigned_abs() >> bits != 0 {
+                self.report(
+                    Diagnostic::error(
+                        ErrorKind::ImmediateRange,
+                        span,
+                        format!("`{symbol}` plus {constant:#x} cannot be stored in {bits} bits"),
+                    )
+                    .label("the field holds what is added to the symbol"),
+                );
+                return;
+            }
             store(assembly, offset, field.width, constant);
         }
         assembly.fixups.push(Fixup { offset, width: field.width, kind, symbol, addend: constant, span });

@@ -83,11 +83,11 @@ impl Instruction {
             || self.mask != 0 && flags & (Form::MASK | Form::NEED_MASK) == 0
             || self.zero && (flags & Form::ZERO == 0 || self.mask == 0)
             || self.hints & hint::VEX != 0 && !matches!(form.enc, Encoding::Vex | Encoding::Xop)
-            // A direction was asked for, which the short exchange with the accumulator does not have.
-            || self.hints & (hint::LOAD | hint::STORE | hint::SWAP) != 0
+            // The short exchange stores into the other register.
+            || self.hints & (hint::STORE | hint::SWAP) != 0
                 && form.map == 0
                 && form.opcode == 0x90
-                && form.ops[0] != 0
+                && KINDS[form.ops[0] as usize].slot == Slot::Implied
             || self.hints & hint::REX != 0 && form.enc >= Encoding::Vex
             || self.hints & hint::EVEX != 0 && form.enc != Encoding::Evex
         {
@@ -317,9 +317,17 @@ impl Assembler<'_> {
                 size = 2;
             }
         }
+        // Intel syntax does not let the immediate settle the size of memory: `add [rax], 0x80000000` is open, too.
+        let open = size == 0
+            && self.syntax == Syntax::Intel
+            && insn.ops[..count].iter().any(Operand::is_memory)
+            && insn.ops[..count].iter().all(|op| op.is_memory() && op.size == 0 || op.is_immediate());
         for op in &mut insn.ops[..count] {
             if op.classes & kinds::IMM != 0 && op.expr == 0 && op.end != 0 {
                 (op.value, op.classes) = crate::operand::immediate_classes(op.value, size);
+                if open {
+                    op.classes |= kinds::I8 | kinds::I16 | kinds::I32;
+                }
             }
         }
     }
@@ -491,6 +499,11 @@ impl Assembler<'_> {
         if self.syntax == Syntax::Intel {
             // A far pointer has two operands; `jmp 0x1234` is a target, `push 5` never gets here.
             if op.flags & Operand::FAR != 0 || !op.is_memory() && !op.is_immediate() {
+                return None;
+            }
+            // `loop 4`: a number is an immediate to GNU as, unless the jump reaches far enough to be an address.
+            let reaches = |&candidate: &Candidate| matches!(KINDS[candidate.kind(0) as usize].slot, Slot::Rel(2..));
+            if op.is_immediate() && !list.forms().iter().any(reaches) {
                 return None;
             }
         } else if !op.is_memory() {

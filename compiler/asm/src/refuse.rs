@@ -5,7 +5,7 @@ use crate::assembler::Assembler;
 use crate::diagnostic::{Diagnostic, ErrorKind};
 use crate::expression::Failed;
 use crate::form::{Encoding, Form};
-use crate::kinds::{KINDS, Slot, TMM, VSIBX, VSIBY, VSIBZ};
+use crate::kinds::{self, KINDS, Slot, TMM, VSIBX, VSIBY, VSIBZ};
 use crate::operand::Operand;
 use crate::prefixes::{BND, REP, REPNE, SEGMENT_BYTES, XACQUIRE, XRELEASE};
 use crate::registers::Register;
@@ -43,7 +43,7 @@ impl Assembler<'_> {
                 && SEGMENT_BYTES[segment as usize - 1] != prefixes.segment
                 && !self.is_default_segment(i, segment)
         };
-        let problem = if prefixes.segment != 0 && !prefixes.notrack && (0..self.insn.count).any(clash) {
+        let problem = if prefixes.segment != 0 && (0..self.insn.count).any(clash) {
             "the operand has another segment already"
         } else if prefixes.address
             && self.insn.ops[..self.insn.count].iter().any(|op| op.is_memory() && op.addr != 0 && !need_address)
@@ -68,6 +68,12 @@ impl Assembler<'_> {
             "the opcode contains a prefix of this kind already"
         } else if prefixes.data && (need_data || mandatory == 0x66) {
             "the operand size brings the 66 prefix already"
+        } else if prefixes.data
+            && self.insn.ops[..self.insn.count]
+                .iter()
+                .any(|op| op.classes & (kinds::MM | kinds::XMM | kinds::YMM | kinds::ZMM | kinds::BND) != 0)
+        {
+            "vector instructions take no such prefix"
         } else if form.enc >= Encoding::Vex
             && (prefixes.lock || prefixes.rep != 0 || prefixes.data || prefixes.rex != 0)
         {
