@@ -12,6 +12,7 @@ fn main() {
     let features: FeatureFile = read("src/arch/features.toml");
     let mut text = String::new();
     emit_features(&features, &mut text);
+    emit_aliases(&features, &mut text);
     emit_providers(&features, &mut text);
     emit_levels(&features, &mut text);
     write("features.rs", &text);
@@ -50,6 +51,7 @@ fn read<T: for<'a> Deserialize<'a>>(path: &str) -> T {
 #[serde(deny_unknown_fields)]
 struct FeatureFile {
     features: BTreeMap<String, Feature>,
+    aliases: BTreeMap<String, String>,
     levels: BTreeMap<String, Level>,
 }
 
@@ -94,6 +96,16 @@ fn emit_features(file: &FeatureFile, text: &mut String) {
             feature.iced,
         )
         .unwrap();
+    }
+    text.push_str("];\n");
+}
+
+fn emit_aliases(file: &FeatureFile, text: &mut String) {
+    text.push_str("static ALIAS_TABLE: &[(&str, &str)] = &[\n");
+    for (name, meant) in &file.aliases {
+        assert!(!file.features.contains_key(name), "alias {name}: is a feature");
+        assert!(file.features.contains_key(meant), "alias {name}: no feature is called {meant}");
+        writeln!(text, "    ({name:?}, {meant:?}),").unwrap();
     }
     text.push_str("];\n");
 }
@@ -155,12 +167,15 @@ struct Facts {
     #[serde(default)]
     writes: Vec<String>,
     #[serde(default)]
+    control: Vec<String>,
+    #[serde(default)]
     ignores: Vec<String>,
     #[serde(default)]
     merges: bool,
     #[serde(default)]
     maybe: bool,
     memory: Option<String>,
+    orders: Option<String>,
     older: Option<String>,
     #[serde(default)]
     harmless: bool,
@@ -173,11 +188,20 @@ fn instructions(rows: &BTreeMap<String, Facts>) -> String {
         assert!(!facts.source.is_empty(), "instruction {name}: no source");
         let memory = facts.memory.as_deref().map(capitalized);
         let memory = memory.map_or("None".to_owned(), |memory| format!("Some(Memory::{memory})"));
+        let orders = facts.orders.as_deref().map(capitalized);
+        let orders = orders.map_or("None".to_owned(), |orders| format!("Some(Order::{orders})"));
         writeln!(
             text,
-            "    ({name:?}, Facts {{ barrier: {:?}, writes: &{:?}, ignores: &{:?}, merges: {}, maybe: {}, memory: {memory}, \
-             older: {:?}, harmless: {} }}),",
-            facts.barrier, facts.writes, facts.ignores, facts.merges, facts.maybe, facts.older, facts.harmless
+            "    ({name:?}, Facts {{ barrier: {:?}, writes: &{:?}, control: &{:?}, ignores: &{:?}, merges: {}, maybe: {}, \
+             memory: {memory}, orders: {orders}, older: {:?}, harmless: {} }}),",
+            facts.barrier,
+            facts.writes,
+            facts.control,
+            facts.ignores,
+            facts.merges,
+            facts.maybe,
+            facts.older,
+            facts.harmless
         )
         .unwrap();
     }

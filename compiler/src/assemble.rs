@@ -88,6 +88,7 @@ fn assemble_row(row: &ResolvedRow, arch: Arch, syntax: Syntax, sources: &SourceM
             let mut found: Vec<Diagnostic> =
                 assembly.warnings.into_iter().map(|warning| translate(warning, asm, syntax, sources)).collect();
             found.extend(unusable_fixups(&assembly.fixups, asm));
+            found.extend(assembly.items.iter().filter_map(|item| alignment(item.span(), asm)));
             let mut bytes = assembly.bytes;
             for fixup in &assembly.fixups {
                 // The addend is in the fixup; 32-bit object files have it in the field too.
@@ -165,6 +166,20 @@ fn translate(found: pvc_asm::Diagnostic, asm: &Asm, syntax: Syntax, sources: &So
         }
     }
     ours
+}
+
+/// Reports a directive that aligns: it aligns to the start of the row, and the row stands at any address.
+fn alignment(item: std::ops::Range<usize>, asm: &Asm) -> Option<Diagnostic> {
+    let directive = asm.text.get(item.clone())?.split([' ', '\t']).next()?;
+    if ![".align", ".balign", ".p2align"].contains(&directive) {
+        return None;
+    }
+    let span = asm.source_span(item);
+    let found = Diagnostic::new(Finding::POSITION, span, format!("`{directive}` aligns to where the row stands"))
+        .label("the bytes are copied over sites at any address")
+        .note("what is aligned here is so at no site, and the padding makes the row longer")
+        .help("leave it out; NOPs of a fixed length are written as `nop` or `.skip`");
+    Some(found)
 }
 
 /// Reports the fixups that the runtime cannot apply.

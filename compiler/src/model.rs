@@ -280,7 +280,7 @@ pub enum Clobber {
     Other(Register),
     /// OF SF ZF AF PF CF.
     Flags,
-    /// One system flag: its bit of iced-x86's `RflagsBits` (IF, DF, AC).
+    /// One system flag: its bit of iced-x86's `RflagsBits` (IF, DF, AC), or [`MXCSR`] or [`FPCW`].
     SystemFlag(u32),
     /// Memory that is not an operand.
     Memory,
@@ -289,6 +289,11 @@ pub enum Clobber {
     /// All that the ABI lets a call destroy.
     CallerSaved,
 }
+
+/// The MXCSR register, as a bit beside those of iced-x86's `RflagsBits`: like a system flag it is a mode of the CPU.
+pub const MXCSR: u32 = 1 << 30;
+/// The x87 control word, as such a bit.
+pub const FPCW: u32 = 1 << 31;
 
 /// As a `clobbers` clause names it.
 impl fmt::Display for Clobber {
@@ -300,6 +305,8 @@ impl fmt::Display for Clobber {
             Self::SystemFlag(RflagsBits::DF) => "df",
             Self::SystemFlag(RflagsBits::AC) => "ac",
             Self::SystemFlag(RflagsBits::UIF) => "uif",
+            Self::SystemFlag(MXCSR) => "mxcsr",
+            Self::SystemFlag(FPCW) => "fpcw",
             Self::SystemFlag(bit) => return write!(f, "flag {bit:#x}"),
             Self::Memory => "memory",
             Self::Barrier => "barrier",

@@ -49,7 +49,7 @@
   "Names of types.")
 
 (defconst pv-effects
-  '("flags" "memory" "barrier" "caller_saved" "none" "vector" "if" "df" "ac" "uif")
+  '("flags" "memory" "barrier" "caller_saved" "none" "vector" "if" "df" "ac" "uif" "mxcsr" "fpcw")
   "What may be clobbered besides registers.")
 
 (defconst pv-values '("kernel" "user" "att" "intel")

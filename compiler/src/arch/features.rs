@@ -97,13 +97,22 @@ pub static FEATURES: ByName<FeatureInfo> = ByName(FEATURE_TABLE);
 /// All baselines.
 pub static LEVELS: ByName<Level> = ByName(LEVEL_TABLE);
 
+/// Other names of features, each with the name that the feature has here.
+pub static ALIASES: ByName<&str> = ByName(ALIAS_TABLE);
+
 /// The features that provide one of iced-x86's `CpuidFeature`s, by its name there.
 pub static PROVIDERS: ByName<&[&str]> = ByName(PROVIDER_TABLE);
 
-/// The feature of that name.
+/// The name that a feature has here: what an alias stands for, and any other name itself.
+#[must_use]
+pub fn canonical(name: &str) -> &str {
+    ALIASES.get(name).map_or(name, |meant| meant)
+}
+
+/// The feature of that name, or of that other name.
 #[must_use]
 pub fn feature(name: &str) -> Option<&'static FeatureInfo> {
-    FEATURES.get(name)
+    FEATURES.get(canonical(name))
 }
 
 include!(concat!(env!("OUT_DIR"), "/features.rs"));

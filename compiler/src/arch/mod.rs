@@ -3,7 +3,10 @@
 
 mod features;
 
-pub use features::{ByName, Cpuid, CpuidRegister, FEATURES, FeatureInfo, LEVELS, Level, OsSupport, PROVIDERS, feature};
+pub use features::{
+    ALIASES, ByName, Cpuid, CpuidRegister, FEATURES, FeatureInfo, LEVELS, Level, OsSupport, PROVIDERS, canonical,
+    feature,
+};
 
 use iced_x86::Register;
 use std::sync::LazyLock;

@@ -1,9 +1,9 @@
 //! The data-flow over a row: from the state on entry to the states in which control leaves it.
 
-use super::effects::{self, ARITHMETIC, Memory, SYSTEM};
+use super::effects::{self, ARITHMETIC, CONTROL, Memory, SYSTEM};
 use super::flow::{Graph, Next, Node};
 use super::registers::Cell;
-use super::state::{State, Value};
+use super::state::{Content, State, Value};
 use super::transfer::{Event, Machine};
 use crate::arch::Arch;
 use crate::model::Abi;
@@ -70,7 +70,7 @@ pub(super) fn analyse(graph: &Graph, arch: Arch, abi: Abi, entry: State) -> Summ
         let mut state = states[&offset].clone();
         let before = state.clone();
         machine.step(&mut info, node, &mut state, &mut |_| {});
-        for (next, state) in successors(node, arch, &before, &state) {
+        for (next, state) in successors(node, graph, arch, &before, &state) {
             let (Next::To(target) | Next::Enter(target)) = next else { continue };
             match states.get_mut(&target) {
                 Some(known) => {
@@ -88,19 +88,22 @@ pub(super) fn analyse(graph: &Graph, arch: Arch, abi: Abi, entry: State) -> Summ
     let mut summary = Summary::default();
     for (&offset, before) in &states {
         if let Some(node) = graph.nodes.get(&offset) {
-            summary.visit(node, machine, &mut info, before);
+            summary.visit(node, graph, machine, &mut info, before);
         }
     }
     summary
 }
 
 /// Where control goes from a node, and with which state.
-fn successors(node: &Node, arch: Arch, before: &State, after: &State) -> Vec<(Next, State)> {
+fn successors(node: &Node, graph: &Graph, arch: Arch, before: &State, after: &State) -> Vec<(Next, State)> {
     let follow = |(index, &next): (usize, &Next)| match next {
-        // A return to a call in the patchlet itself.
+        // A return to a call in the patchlet itself, or to an address of it.
         Next::Return => match return_address(arch, before) {
-            Some(offset) => (Next::To(offset), after.clone()),
-            None => (next, after.clone()),
+            Some(offset) if offset == graph.end => (Next::End, returned(node, arch, before, after)),
+            Some(offset) if graph.nodes.contains_key(&offset) => {
+                (Next::To(offset), returned(node, arch, before, after))
+            }
+            _ => (next, after.clone()),
         },
         // An aborted transaction: all is as it was but EAX, which tells why (SDM XBEGIN).
         Next::To(_) if node.instruction.mnemonic() == Mnemonic::Xbegin && index == 1 => {
@@ -114,6 +117,31 @@ fn successors(node: &Node, arch: Arch, before: &State, after: &State) -> Vec<(Ne
     node.next.iter().enumerate().map(follow).collect()
 }
 
+/// The state behind a return. What an interrupt return takes from its frame are the flags and, in 64-bit mode always,
+/// the stack (SDM IRET).
+fn returned(node: &Node, arch: Arch, before: &State, after: &State) -> State {
+    let mut state = after.clone();
+    if !matches!(node.instruction.mnemonic(), Mnemonic::Iretd | Mnemonic::Iretq) {
+        return state;
+    }
+    let word = i64::from(arch.bits() / 8);
+    let frame = before.stack_pointer().unwrap_or(i64::MIN);
+    let field = |index: i64| before.load(frame.saturating_add(index * word), word, Cell::SP.lanes(arch));
+    if let Value::Flags(kept) = field(2).value {
+        state.kept_flags = kept & !CONTROL | before.kept_flags & CONTROL;
+    }
+    let (stack_segment, _) = Cell::of(Register::SS).expect("a segment register has a cell");
+    let pointer = match arch {
+        Arch::X86_64 => {
+            state.set(stack_segment, field(4));
+            field(3)
+        }
+        Arch::I386 => Content { value: Value::Stack(frame.saturating_add(3 * word)), defined: Cell::SP.lanes(arch) },
+    };
+    state.set(Cell::SP, pointer);
+    state
+}
+
 /// The offset in the row that a return instruction would go to, if a call of the row pushed it.
 fn return_address(arch: Arch, before: &State) -> Option<u32> {
     let top = before.stack_pointer()?;
@@ -125,7 +153,14 @@ fn return_address(arch: Arch, before: &State) -> Option<u32> {
 
 impl Summary {
     /// Takes in an instruction that control reaches with the state `before`.
-    fn visit(&mut self, node: &Node, machine: Machine, info: &mut InstructionInfoFactory, before: &State) {
+    fn visit(
+        &mut self,
+        node: &Node,
+        graph: &Graph,
+        machine: Machine,
+        info: &mut InstructionInfoFactory,
+        before: &State,
+    ) {
         let offset = node.offset();
         let instruction = &node.instruction;
         let mut events: Vec<Event> = Vec::new();
@@ -141,7 +176,7 @@ impl Summary {
             }
         }
         self.registers(node, info, before, &after);
-        let flags = effects::flags(instruction);
+        let flags = effects::flags(instruction, node.facts);
         for bit in (0..32).map(|shift| 1 << shift).filter(|bit| (flags.writes | flags.undefines) & bit != 0) {
             self.flags_written.entry(bit).or_insert(offset);
         }
@@ -151,7 +186,7 @@ impl Summary {
         if !events.is_empty() {
             self.events.insert(offset, events);
         }
-        for (next, state) in successors(node, machine.arch, before, &after) {
+        for (next, state) in successors(node, graph, machine.arch, before, &after) {
             let how = match next {
                 Next::To(_) | Next::Enter(_) => continue,
                 Next::End => Leaving::End,

@@ -1,13 +1,14 @@
 //! What a row writes, against what its op declares.
 
 use super::analysis::{Exit, Leaving};
-use super::effects::{ARITHMETIC, Memory, flag_names};
+use super::effects::{ARITHMETIC, CONTROL, Memory, flag_names};
 use super::fixes::{self, Word};
 use super::registers::Cell;
+use super::state::Value;
 use super::transfer::Event;
 use super::{Context, RowCheck};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics};
-use crate::model::{Abi, Clobber};
+use crate::model::{Abi, Clobber, FPCW, MXCSR};
 use crate::source::Span;
 use iced_x86::RflagsBits;
 use std::collections::BTreeSet;
@@ -31,6 +32,8 @@ pub(super) struct Changed {
     pub(super) cells: BTreeSet<Cell>,
     pub(super) flags: u32,
     pub(super) direction: bool,
+    /// Control registers, as the bits [`MXCSR`] and [`FPCW`].
+    pub(super) control: u32,
 }
 
 impl RowCheck<'_> {
@@ -45,6 +48,7 @@ impl RowCheck<'_> {
             changed.cells.extend(Cell::all().filter(|&cell| cell != Cell::SP && !exit.state.keeps(cell)));
             changed.flags |= ARITHMETIC & !exit.state.kept_flags;
             changed.direction |= exit.state.direction_set;
+            changed.control |= CONTROL & !exit.state.kept_flags;
         }
         changed
     }
@@ -88,6 +92,14 @@ impl Context<'_> {
         result() || named() || by_call()
     }
 
+    /// Whether the op names one of the registers for which `is` holds.
+    pub(super) fn names(&self, is: impl Fn(Cell) -> bool) -> bool {
+        self.contract.clobbers.items.iter().any(|item| match item.what {
+            Clobber::Other(register) => Cell::of(register).is_some_and(|(cell, _)| is(cell)),
+            _ => false,
+        })
+    }
+
     /// Whether calls destroy the vector, mask and x87 state anyway.
     fn vector_state_is_lost(&self) -> bool {
         self.set.abi == Abi::User && !self.op.preserves.vector
@@ -121,6 +133,12 @@ fn undeclared(row: &RowCheck<'_>, changed: &Changed, diagnostics: &mut Diagnosti
     if changed.direction && !context.contract.clobbers.has(Clobber::SystemFlag(RflagsBits::DF)) {
         places.push((row.flags_written_at(RflagsBits::DF), "the direction flag".to_owned()));
         words.push(Word::common("df"));
+    }
+    for (bit, name) in [(MXCSR, "mxcsr"), (FPCW, "fpcw")] {
+        if changed.control & bit != 0 && !row.may_change_control(bit) {
+            places.push((row.flags_written_at(bit), format!("{name}, which says how floating point rounds and traps")));
+            words.push(Word::common(name));
+        }
     }
     if words.is_empty() {
         return;
@@ -232,6 +250,18 @@ fn results(row: &RowCheck<'_>, diagnostics: &mut Diagnostics) {
                 (name, false) => format!("the result `{name}`"),
                 (name, true) => format!("the upper half of the result `{name}`"),
             };
+            if let (Value::SavedFlags { overflow: true, .. }, Some(from)) = (exit.state.get(cell).value, exit.from) {
+                diagnostics.push(
+                    Diagnostic::new(
+                        Code::UNDEFINED_READ,
+                        row.span(Some(from)),
+                        format!("`{}` returns OF, which nothing before has set", row.context.op.name),
+                    )
+                    .label("depends on OF")
+                    .note("flags are no inputs of an op"),
+                );
+                continue;
+            }
             let partly = exit.state.get(cell).defined & lanes != 0;
             let how = if partly { "sets only a part of" } else { "does not set" };
             let register = cell.name(arch);
@@ -252,6 +282,20 @@ fn results(row: &RowCheck<'_>, diagnostics: &mut Diagnostics) {
 }
 
 impl RowCheck<'_> {
+    /// Whether the op may change a control register: it names it, or the registers that the row loads together with it.
+    fn may_change_control(&self, bit: u32) -> bool {
+        let context = &self.context;
+        let alone = self.graph.nodes.values().any(|node| {
+            let loads = node.facts.is_some_and(|facts| facts.writes.is_empty());
+            loads && super::effects::flags(&node.instruction, node.facts).writes & bit != 0
+        });
+        let with_registers = || match bit {
+            FPCW => context.names(|cell| cell == Cell::FPU),
+            _ => context.names(|cell| cell != Cell::FPU && cell.is_vector_state()),
+        };
+        context.contract.clobbers.has(Clobber::SystemFlag(bit)) || !alone && with_registers()
+    }
+
     /// Whether some of these flags have a value to rely on in the end.
     fn leaves_defined(&self, flags: u32) -> bool {
         self.contract_exits().any(|exit| exit.state.defined_flags & flags & !exit.state.kept_flags != 0)

@@ -23,6 +23,8 @@ pub(super) struct Node {
     pub(super) span: Span,
     /// Where control may go.
     pub(super) next: Vec<Next>,
+    /// The offset in the row that its address relative to the instruction pointer stands for, its end included.
+    pub(super) own_address: Option<u32>,
 }
 
 /// Where control goes.
@@ -47,6 +49,8 @@ pub(super) struct Graph {
     pub(super) nodes: BTreeMap<u32, Node>,
     /// Whether all of it was understood: no finding of this module.
     pub(super) sound: bool,
+    /// Where the row ends, in bytes.
+    pub(super) end: u32,
 }
 
 impl Node {
@@ -76,7 +80,7 @@ pub(super) fn graph(row: &AssembledRow, code: &Code, arch: Arch, diagnostics: &m
     walk.overlaps();
     let sound = walk.found.is_empty();
     walk.found.into_iter().for_each(|found| diagnostics.push(found));
-    Graph { nodes: walk.nodes, sound }
+    Graph { nodes: walk.nodes, sound, end: code.bytes.len() as u32 }
 }
 
 /// The span of the item that `offset` lies in.
@@ -98,7 +102,8 @@ impl Walk<'_> {
         let bytes = &self.code.bytes[offset as usize..];
         let (instruction, constants) = decode(bytes, offset, self.arch);
         let span = item_span(self.row, self.code, offset);
-        let mut node = Node { instruction, facts: effects::facts(&instruction), span, next: Vec::new() };
+        let facts = effects::facts(&instruction);
+        let mut node = Node { instruction, facts, span, next: Vec::new(), own_address: None };
         if instruction.is_invalid() {
             self.found.push(
                 Diagnostic::new(Finding::NOT_CODE, span, "control reaches bytes that are no instruction")
@@ -108,7 +113,7 @@ impl Walk<'_> {
             self.nodes.insert(offset, node);
             return;
         }
-        self.check_address(&node, &constants);
+        node.own_address = self.check_address(&node, &constants);
         self.follow(&mut node, &constants);
         for next in &node.next {
             match *next {
@@ -187,14 +192,16 @@ impl Walk<'_> {
         None
     }
 
-    /// An address relative to the instruction pointer has to be a fixup, unless it lies in the patchlet itself.
-    fn check_address(&mut self, node: &Node, constants: &ConstantOffsets) {
+    /// An address relative to the instruction pointer has to be a fixup, unless it lies in the patchlet itself: then its
+    /// offset there.
+    fn check_address(&mut self, node: &Node, constants: &ConstantOffsets) -> Option<u32> {
         let instruction = &node.instruction;
         if !instruction.is_ip_rel_memory_operand() || self.has_fixup(node.offset(), constants.displacement_offset()) {
-            return;
+            return None;
         }
-        let target = instruction.ip_rel_memory_address() as i64;
-        if !(0..=self.code.bytes.len() as i64).contains(&target) {
+        let target = instruction.ip_rel_memory_address();
+        let own = u32::try_from(target).ok().filter(|&target| target as usize <= self.code.bytes.len());
+        if own.is_none() {
             self.found.push(
                 Diagnostic::new(Finding::POSITION, node.span, "an address is relative to where the bytes stand")
                     .label("relative to the instruction pointer, without a symbol")
@@ -202,6 +209,7 @@ impl Walk<'_> {
                     .help("name the symbol, `sym(%rip)`: the patcher then fills in the distance"),
             );
         }
+        own
     }
 
     fn has_fixup(&self, offset: u32, field: usize) -> bool {

@@ -12,6 +12,7 @@ mod exits;
 mod features;
 mod fixes;
 mod flow;
+mod identity;
 mod infer;
 mod live;
 mod modes;
@@ -28,6 +29,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod variants;
 
 pub use effects::flag_list;
 pub use infer::{Needs, RowNeeds, infer};
@@ -212,6 +214,7 @@ fn check_op(
                 stack::check(&check, &mut found);
                 features::check(&check, &mut found);
                 segments::check(&check, &mut found);
+                identity::check(&check, &mut found);
             }
             row_checks.push(check);
         }
@@ -220,6 +223,7 @@ fn check_op(
         } else {
             needless.keep(&context);
         }
+        variants::check(&context, &row_checks, &mut found);
         checks.push(row_checks);
         repeats.push_new(&found, diagnostics);
     }

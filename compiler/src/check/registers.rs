@@ -11,10 +11,14 @@ pub(super) const WORD: u8 = 0b0011;
 pub(super) const DWORD: u8 = 0b0111;
 /// Bits 0-63.
 pub(super) const QWORD: u8 = 0b1111;
+/// Bits 8-15, as AH has them.
+pub(super) const SECOND: u8 = WORD & !BYTE;
 /// Lanes of a vector register: bits 0-127, 128-255, 256-511.
 const XMM: u8 = 0b001;
 const YMM: u8 = 0b011;
 const ZMM: u8 = 0b111;
+/// The whole of a vector register.
+pub(super) const VECTOR: u8 = ZMM;
 
 /// Number of cells.
 pub(super) const CELLS: usize = TMM0 + 8;
@@ -63,7 +67,7 @@ impl Cell {
         let number = register.full_register().number();
         let (index, lanes) = if register.is_gpr() {
             let lanes = match register {
-                Register::AH | Register::BH | Register::CH | Register::DH => WORD & !BYTE,
+                Register::AH | Register::BH | Register::CH | Register::DH => SECOND,
                 _ => match register.size() {
                     1 => BYTE,
                     2 => WORD,
@@ -127,7 +131,7 @@ impl Cell {
         }
     }
 
-    /// The name to declare it by: `rax`, on i386 `eax`; `xmm0`; `st` for the x87 and MMX registers.
+    /// The name to declare it by: `rax`, on i386 `eax`; `xmm0`; `st0` for the x87 and MMX registers.
     pub(super) fn register(self, arch: Arch) -> Register {
         let from = |first: Register, base: usize| first + (self.index() - base) as u32;
         match self.index() {

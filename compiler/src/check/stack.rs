@@ -147,5 +147,18 @@ fn pointer(row: &RowCheck<'_>, diagnostics: &mut Diagnostics) {
                 fixes::plural(many, "register is", "registers are")
             )),
         );
+        return;
+    }
+    if let Some(exit) = row.contract_exits().find(|exit| exit.state.mmx && !context.names(|cell| cell == Cell::FPU)) {
+        diagnostics.push(
+            Diagnostic::new(
+                Code::STACK_POINTER,
+                row.span(exit.from),
+                format!("`{}` leaves the x87 registers marked as in use", context.op.name),
+            )
+            .label("MMX instructions mark all eight, and nothing frees them again")
+            .note("the ABI has the x87 stack empty around calls: the next x87 load would give a NaN")
+            .help("end in `emms`, or name `st0` in the clobbers if the code around the sites does so"),
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! What is known of the machine at one point of a row: which registers, flags and stack bytes still hold what they held
 //! on entry, and which hold anything that an instruction may rely on.
 
-use super::effects::{ARITHMETIC, SYSTEM};
-use super::registers::{CELLS, Cell};
+use super::effects::{ARITHMETIC, CONTROL, SYSTEM};
+use super::registers::{BYTE, CELLS, Cell, SECOND, VECTOR};
 use crate::arch::Arch;
 use iced_x86::RflagsBits;
 
@@ -17,8 +17,14 @@ pub(super) enum Value {
     StackBelow(i64),
     /// The flags register; these flags are as they were on entry.
     Flags(u32),
-    /// The address of an instruction of the row.
+    /// The address of an instruction of the row, or of its end.
     Code(u32),
+    /// These lanes of that vector register as they were on entry.
+    Lanes(Cell, u8),
+    /// What `lahf` puts into the second byte, these flags as they were on entry, and `seto` into the first.
+    SavedFlags { low: u32, overflow: bool },
+    /// That control register, a bit of the flags here, as it was on entry.
+    Control(u32),
     /// Nothing.
     Any,
 }
@@ -43,8 +49,10 @@ struct Slot {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct State {
     cells: [Content; CELLS],
+    /// Lanes of each register that hold what they held on entry.
+    kept: [u8; CELLS],
     slots: Vec<Slot>,
-    /// Flags that are as on entry.
+    /// Flags, and control registers, that are as on entry.
     pub(super) kept_flags: u32,
     /// Flags that an instruction may rely on.
     pub(super) defined_flags: u32,
@@ -52,6 +60,8 @@ pub(super) struct State {
     pub(super) direction_set: bool,
     /// How far the x87 stack was pushed (negative) or popped.
     pub(super) x87_depth: i32,
+    /// Whether MMX instructions have marked the x87 registers as in use.
+    pub(super) mmx: bool,
 }
 
 impl State {
@@ -66,12 +76,14 @@ impl State {
         cells[Cell::SP.index()].value = Value::Stack(0);
         Self {
             cells,
+            kept: [u8::MAX; CELLS],
             slots: Vec::new(),
-            kept_flags: ARITHMETIC | SYSTEM,
+            kept_flags: ARITHMETIC | SYSTEM | CONTROL,
             // The ABI has DF clear; the other system flags always mean something. UIF is user interrupts' IF.
             defined_flags: SYSTEM | RflagsBits::UIF | if all { ARITHMETIC } else { 0 },
             direction_set: false,
             x87_depth: 0,
+            mmx: false,
         }
     }
 
@@ -83,13 +95,41 @@ impl State {
     /// Replaces the content of a register.
     pub(super) fn set(&mut self, cell: Cell, content: Content) {
         self.cells[cell.index()] = content;
+        self.kept[cell.index()] = if content.value == Value::Entry(cell) { u8::MAX } else { 0 };
+    }
+
+    /// The lanes of a register that hold what they held on entry.
+    pub(super) fn kept_lanes(&self, cell: Cell) -> u8 {
+        self.kept[cell.index()]
+    }
+
+    /// Puts what was moved into lanes of a register, which were written just before.
+    pub(super) fn restore(&mut self, cell: Cell, lanes: u8, moved: Content) {
+        let content = &mut self.cells[cell.index()];
+        content.value = moved.value;
+        if moved.defined == 0 {
+            content.defined &= !lanes;
+        }
+        if moved.value == Value::Lanes(cell, lanes) {
+            self.kept[cell.index()] |= lanes;
+            if self.kept[cell.index()] & VECTOR == VECTOR {
+                content.value = Value::Entry(cell);
+            }
+        }
     }
 
     /// Writes lanes of a register with something unknown.
     pub(super) fn write(&mut self, cell: Cell, lanes: u8) {
         let content = &mut self.cells[cell.index()];
-        content.value = Value::Any;
+        content.value = match content.value {
+            Value::SavedFlags { low, overflow } => Value::SavedFlags {
+                low: if lanes & SECOND == 0 { low } else { 0 },
+                overflow: overflow && lanes & BYTE == 0,
+            },
+            _ => Value::Any,
+        };
         content.defined |= lanes;
+        self.kept[cell.index()] &= !lanes;
     }
 
     /// Whether a register still, or again, holds what it held on entry.
@@ -162,6 +202,9 @@ impl State {
         for (mine, theirs) in self.cells.iter_mut().zip(&other.cells) {
             *mine = mine.join(*theirs);
         }
+        for (mine, theirs) in self.kept.iter_mut().zip(&other.kept) {
+            *mine &= theirs;
+        }
         self.slots.retain_mut(|slot| {
             let theirs = other.slots.iter().find(|their| their.offset == slot.offset && their.len == slot.len);
             if let Some(theirs) = theirs {
@@ -173,6 +216,7 @@ impl State {
         self.defined_flags &= other.defined_flags;
         self.direction_set |= other.direction_set;
         self.x87_depth = self.x87_depth.max(other.x87_depth);
+        self.mmx |= other.mmx;
         *self != before
     }
 }

@@ -1,7 +1,7 @@
 //! What a row was found to do, for the outputs: evidence that a reviewer can read.
 
 use super::RowCheck;
-use super::effects::{ARITHMETIC, flag_list};
+use super::effects::{ARITHMETIC, CONTROL, SYSTEM, flag_list};
 use super::registers::Cell;
 use crate::arch::register_name;
 use iced_x86::Register;
@@ -19,7 +19,8 @@ pub struct Effects {
     pub writes: Vec<Register>,
     /// Flags whose value on entry it looks at, as bits of iced-x86's `RflagsBits`.
     pub flags_read: u32,
-    /// Flags that may differ from entry on some way out.
+    /// Flags that may differ from entry on some way out; [`MXCSR`](crate::model::MXCSR) and
+    /// [`FPCW`](crate::model::FPCW) count as such.
     pub flags_written: u32,
     /// Those of them that some instruction leaves undefined.
     pub flags_undefined: u32,
@@ -45,7 +46,7 @@ impl Effects {
         let mut flags_written = 0;
         for exit in &summary.exits {
             changed.cells.extend(Cell::all().filter(|&cell| cell != Cell::SP && !exit.state.keeps(cell)));
-            flags_written |= !exit.state.kept_flags & (ARITHMETIC | super::effects::SYSTEM);
+            flags_written |= !exit.state.kept_flags & (ARITHMETIC | SYSTEM | CONTROL);
         }
         let memory = summary.memory();
         Self {

@@ -97,6 +97,7 @@ codes! {
     STACK_USE          = 0508, Error,   "a row uses stack memory that is not its own";
     BROKEN_PROMISE     = 0509, Error,   "a row changes what its op promises to keep";
     SEGMENT            = 0510, Error,   "memory is addressed through a segment that may be the user's";
+    WEAKER_ROW         = 0511, Error,   "a row orders memory less than another row of its op";
 
     UNREACHABLE_ROW    = 0601, Error,   "an earlier row always hides this one";
     NO_FALLBACK        = 0602, Error,   "no row is left when every condition is false";

@@ -4,7 +4,7 @@ use super::names::{self, Kind, Name, PREFIXES};
 use super::words::{self, about};
 use super::workspace::View;
 use super::{instructions, mnemonics};
-use crate::arch::{self, Arch, FEATURES, register_name};
+use crate::arch::{self, Arch, register_name};
 use crate::check::CheckedRow;
 use crate::emit;
 use crate::incremental::{Detail, Placed};
@@ -119,7 +119,7 @@ fn feature(name: &str, docs: Option<String>) -> Option<String> {
     if let Some(docs) = docs {
         return Some(format!("feature `{name}`, set by the program before patching\n\n{docs}"));
     }
-    let info = FEATURES.get(name)?;
+    let info = arch::feature(name)?;
     let cpuid = info.cpuid;
     let register = format!("{:?}", cpuid.register).to_ascii_uppercase();
     let mut text = format!(

@@ -73,6 +73,8 @@ pub(super) const CLOBBERS: &[(&str, &str)] = &[
     ("df", "The direction flag."),
     ("ac", "The alignment-check flag (SMAP's override)."),
     ("uif", "The user interrupt flag."),
+    ("mxcsr", "How SSE arithmetic rounds and traps."),
+    ("fpcw", "How x87 arithmetic rounds and traps: the control word."),
     ("memory", "Reads or writes memory that is not an operand."),
     ("barrier", "Orders the compiler's memory accesses."),
     ("caller_saved", "All that the ABI lets a call destroy: a plain function can stand in for the op."),

@@ -5,14 +5,14 @@ use super::signature::{forbidden, no_register};
 use super::{Context, sites};
 use crate::arch::{Arch, register_name};
 use crate::diagnostics::{Code, Diagnostic};
-use crate::model::{Clobber, ClobberItem, Clobbers};
+use crate::model::{Clobber, ClobberItem, Clobbers, FPCW, MXCSR};
 use crate::source::Span;
 use crate::suggest::{Near, nearest};
 use crate::syntax::ast::{Group, Word};
 use iced_x86::RflagsBits;
 
 /// The clobbers that are not registers.
-const WORDS: [(&str, Clobber); 8] = [
+const WORDS: [(&str, Clobber); 10] = [
     ("flags", Clobber::Flags),
     ("memory", Clobber::Memory),
     ("barrier", Clobber::Barrier),
@@ -21,6 +21,8 @@ const WORDS: [(&str, Clobber); 8] = [
     ("df", Clobber::SystemFlag(RflagsBits::DF)),
     ("ac", Clobber::SystemFlag(RflagsBits::AC)),
     ("uif", Clobber::SystemFlag(RflagsBits::UIF)),
+    ("mxcsr", Clobber::SystemFlag(MXCSR)),
+    ("fpcw", Clobber::SystemFlag(FPCW)),
 ];
 
 /// The flags that `flags` stands for.

@@ -1,7 +1,7 @@
 //! The features of a set: those that the file declares and those of the CPU that conditions name.
 
 use super::Context;
-use crate::arch::{self, FEATURES};
+use crate::arch::{self, ALIASES, FEATURES};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::model::{Feature, FeatureSource};
 use crate::source::Span;
@@ -33,7 +33,7 @@ impl Features {
     /// Takes in a declaration. All declarations come before the first use is looked up.
     pub(super) fn declare(&mut self, context: &mut Context<'_>, feature: &ast::Feature) {
         let name = &feature.name;
-        if FEATURES.get(&name.text).is_some() {
+        if FEATURES.get(arch::canonical(&name.text)).is_some() {
             context.report(
                 Diagnostic::new(Code::DUPLICATE, name.span, format!("`{}` is a CPU feature", name.text))
                     .label("known without a declaration, and found out by CPUID")
@@ -66,10 +66,15 @@ impl Features {
 
     /// The index of a feature that a condition names; `None` if there is none such, which has been reported.
     pub(super) fn used(&mut self, context: &mut Context<'_>, name: &str, span: Span) -> Option<u32> {
+        let name = arch::canonical(name);
         if let Some(declared) = self.declared.get_mut(name) {
             declared.used = true;
         } else if arch::feature(name).is_none() {
-            let known = FEATURES.keys().map(|name| name as &str).chain(self.declared.keys().map(String::as_str));
+            let known = FEATURES
+                .keys()
+                .chain(ALIASES.keys())
+                .map(|name| name as &str)
+                .chain(self.declared.keys().map(String::as_str));
             let normal = name.replace(['.', '-'], "_");
             let near = nearest(&normal, known);
             let mut found = Diagnostic::new(Code::UNKNOWN_NAME, span, format!("no feature is called `{name}`"));

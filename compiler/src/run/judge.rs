@@ -8,7 +8,7 @@ use super::rows::{Runnable, Use, usage};
 use super::{Options, Verdict};
 use crate::arch::{Arch, register_name};
 use crate::check::CheckedRow;
-use crate::model::{Abi, Clobber, Contract, Op, Operand, Set, Type};
+use crate::model::{Abi, Clobber, Contract, FPCW, MXCSR, Op, Operand, Set, Type};
 use iced_x86::Register;
 
 /// The most samples that are held in memory at a time.
@@ -191,10 +191,13 @@ impl Judge<'_> {
 
     fn vector_state(&self, before: &Sample, after: &Sample) -> Option<String> {
         let (one, other) = (&before.state, &after.state);
-        if one.sse_control() != other.sse_control() || one.x87_control() != other.x87_control() {
-            return Some("changes how floating point works".to_owned());
-        }
         let named = |register| self.contract.clobbers.has(Clobber::Other(register));
+        let may_load = |bit, with| self.contract.clobbers.has(Clobber::SystemFlag(bit)) || named(with);
+        if one.sse_control() != other.sse_control() && !may_load(MXCSR, Register::XMM0)
+            || one.x87_control() != other.x87_control() && !may_load(FPCW, Register::ST0)
+        {
+            return Some("changes how floating point rounds and traps".to_owned());
+        }
         if one.x87_stack() != other.x87_stack() && !named(Register::ST0) {
             return Some("changes the x87 stack".to_owned());
         }

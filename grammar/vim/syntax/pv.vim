@@ -51,7 +51,7 @@ syn keyword pvClause   contained allow nextgroup=pvAllow skipwhite
 syn keyword pvModifier contained live nocall partial identity true false
 syn keyword pvArch     contained x86_64 i386 x86
 syn keyword pvValue    contained kernel user att intel
-syn keyword pvEffect   contained flags memory barrier caller_saved none vector if df ac uif
+syn keyword pvEffect   contained flags memory barrier caller_saved none vector if df ac uif mxcsr fpcw
 syn match   pvExternal contained "\h\w*"
 syn region  pvAllow    contained oneline start="(" end=")" contains=pvString,pvCode
 syn match   pvCode     contained "\<PV\d\+\>"

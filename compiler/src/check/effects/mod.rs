@@ -2,9 +2,10 @@
 
 mod table;
 
-pub(super) use table::{Facts, Memory, facts, immediate, is_fence, reads, sets_constant, writes};
+pub(super) use table::{Facts, Memory, Order, facts, immediate, is_fence, reads, sets_constant, writes};
 
 use super::registers::Cell;
+use crate::model::{FPCW, MXCSR};
 use iced_x86::{Instruction, InstructionInfo, Mnemonic, Register, RflagsBits};
 
 /// The arithmetic flags: what compilers care for.
@@ -19,10 +20,10 @@ pub(super) fn flag_names(mask: u32) -> String {
     flag_list(mask).join(", ")
 }
 
-/// The names of the flags in a mask of iced-x86's `RflagsBits`, from CF up.
+/// The names of the flags in a mask of iced-x86's `RflagsBits`, from CF up, and of the control registers that go with them.
 #[must_use]
 pub fn flag_list(mask: u32) -> Vec<&'static str> {
-    const NAMES: [(u32, &str); 9] = [
+    const NAMES: [(u32, &str); 11] = [
         (RflagsBits::CF, "CF"),
         (RflagsBits::PF, "PF"),
         (RflagsBits::AF, "AF"),
@@ -32,8 +33,18 @@ pub fn flag_list(mask: u32) -> Vec<&'static str> {
         (RflagsBits::DF, "DF"),
         (RflagsBits::OF, "OF"),
         (RflagsBits::AC, "AC"),
+        (MXCSR, "MXCSR"),
+        (FPCW, "FPCW"),
     ];
     NAMES.iter().filter(|(bit, _)| mask & bit != 0).map(|&(_, name)| name).collect()
+}
+
+/// The control registers that compilers take to be as the ABI has them: MXCSR and the x87 control word.
+pub(super) const CONTROL: u32 = MXCSR | FPCW;
+
+/// The bit of a control register of the table.
+fn control(name: &str) -> u32 {
+    if name == "mxcsr" { MXCSR } else { FPCW }
 }
 
 /// What an instruction does to the flags.
@@ -49,11 +60,12 @@ pub(super) struct Flags {
     pub(super) maybe: bool,
 }
 
-/// The effect of an instruction on the flags.
-pub(super) fn flags(instruction: &Instruction) -> Flags {
+/// The effect of an instruction on the flags and the control registers; `facts` is what our table says of it.
+pub(super) fn flags(instruction: &Instruction, facts: Option<&Facts>) -> Flags {
+    let control = facts.map_or(0, |facts| facts.control.iter().fold(0, |bits, name| bits | control(name)));
     let mut flags = Flags {
         reads: instruction.rflags_read(),
-        writes: instruction.rflags_written() | instruction.rflags_set() | instruction.rflags_cleared(),
+        writes: instruction.rflags_written() | instruction.rflags_set() | instruction.rflags_cleared() | control,
         undefines: instruction.rflags_undefined(),
         maybe: false,
     };

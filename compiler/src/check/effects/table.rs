@@ -10,6 +10,8 @@ pub(in crate::check) struct Facts {
     pub(in crate::check) barrier: Option<&'static str>,
     /// Registers, or kinds of them, that it may change besides those that iced names.
     pub(in crate::check) writes: &'static [&'static str],
+    /// Control registers that it loads.
+    pub(in crate::check) control: &'static [&'static str],
     /// Registers whose reading does not count.
     pub(in crate::check) ignores: &'static [&'static str],
     /// Whether it keeps a part of its first operand that its users rarely care for.
@@ -18,6 +20,8 @@ pub(in crate::check) struct Facts {
     pub(in crate::check) maybe: bool,
     /// What it does to memory, if iced says otherwise.
     pub(in crate::check) memory: Option<Memory>,
+    /// Which memory accesses the CPU itself orders there.
+    pub(in crate::check) orders: Option<Order>,
     /// What CPUs without the feature do instead.
     pub(in crate::check) older: Option<&'static str>,
     /// Whether CPUs without the feature may run it.
@@ -40,6 +44,28 @@ impl Memory {
 
     pub(in crate::check) fn writes(self) -> bool {
         matches!(self, Self::Write | Self::Both)
+    }
+}
+
+/// What a fence orders.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::check) enum Order {
+    Loads,
+    Stores,
+    All,
+    /// All, and what was fetched of the instructions that follow.
+    Stream,
+}
+
+impl Order {
+    /// One bit each for loads, stores and the instruction stream.
+    pub(in crate::check) fn bits(self) -> u8 {
+        match self {
+            Self::Loads => 0b001,
+            Self::Stores => 0b010,
+            Self::All => 0b011,
+            Self::Stream => 0b111,
+        }
     }
 }
 
@@ -147,6 +173,9 @@ mod tests {
             for name in facts.writes {
                 let kind = ["vector", "mask", "x87", "tile"].contains(name);
                 assert!(kind || crate::arch::register(name).is_some(), "{name}");
+            }
+            for name in facts.control {
+                assert!(["mxcsr", "fpcw"].contains(name), "{name}");
             }
             for name in facts.ignores {
                 assert!(crate::arch::register(name).is_some(), "{name}");

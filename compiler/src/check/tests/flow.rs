@@ -27,15 +27,47 @@ fn an_inlined_row_does_not_return() {
     assert!(text.contains("leave the `ret` out"), "{text}");
     fails(KERNEL, "op a(ip: word in rcx, flags: word in r11) {\n x86_64 { sysretq }\n}", &["PV0702 sysretq"]);
     fails(I386, "op a() {\n i386 { iret }\n}", &["PV0702 iret"]);
-    passes(KERNEL, "op a() -> ! {\n site jmp.mem\n x86_64 { ret }\n}");
+}
+
+#[test]
+fn a_kernel_returns_through_its_thunk() {
+    fails(KERNEL, "op a() -> ! {\n site jmp.mem\n x86_64 { ret }\n}", &["PV0702 ret"]);
+    fails(KERNEL, "op a() -> ! {\n site jmp.mem\n x86_64 { .byte 0xf3, 0xc3 }\n}", &["PV0702 .byte 0xf3, 0xc3"]);
+    fails(KERNEL, "op a(f: ptr) -> ! {\n site jmp.mem\n x86_64 { push {f}; ret }\n}", &["PV0702 ret"]);
+    passes(KERNEL, "op a() -> ! {\n site jmp.mem\n x86_64 { jmp __x86_return_thunk }\n}");
+    passes(USER, "op a() -> ! {\n site jmp.rel\n x86_64 { ret }\n}");
+    passes(KERNEL, "op a() -> ! {\n site jmp.mem\n x86_64 { ret; int3 }\n}");
+    // A retpoline ends in one on purpose.
+    let retpoline = "call 1f; 2: pause; lfence; jmp 2b; 1: mov {f}, (%rsp); ret";
+    passes(KERNEL, &format!("op a(f: ptr) -> ! {{\n x86_64 {{ {retpoline} }}\n}}"));
+}
+
+#[test]
+fn an_interrupt_return_to_its_own_end_is_no_way_out() {
+    let sync = "mov %ss, %eax; push %rax; lea 8(%rsp), %rax; push %rax; pushf; mov %cs, %eax; push %rax; \
+                lea 1f(%rip), %rax; push %rax; iretq; 1:";
+    passes(KERNEL, &format!("op a() {{\n clobbers rax\n x86_64 {{ {sync} }}\n}}"));
+    let leaks = sync.replace("lea 8(%rsp), %rax", "lea 16(%rsp), %rax");
+    let found = findings(KERNEL, &format!("op a() {{\n clobbers rax\n x86_64 {{ {leaks} }}\n}}"));
+    assert_eq!(found, ["PV0505 iretq"]);
+    // A call that returns to the end of the row gives back what was done on the way.
+    let called = "jmp 2f; 1: mov $1, %ebx; ret; 2: call 1b";
+    fails(KERNEL, &format!("op a() {{\n x86_64 {{ {called} }}\n}}"), &["PV0501 mov $1, %ebx"]);
 }
 
 #[test]
 fn an_op_that_does_not_come_back_does_not() {
     fails(KERNEL, "op a() -> ! {\n site jmp.mem\n x86_64 { swapgs }\n}", &["PV0703 swapgs"]);
-    fails(KERNEL, "op a() -> ! {\n site jmp.mem\n x86_64 { test %eax, %eax; jz 1f; ret; 1: }\n}", &["PV0703 jz 1f"]);
+    fails(KERNEL, "op a() -> ! {\n site jmp.mem\n x86_64 { test %eax, %eax; jz 1f; ud2; 1: }\n}", &["PV0703 jz 1f"]);
     passes(KERNEL, "op a() -> ! {\n site jmp.mem\n x86_64 { 1: hlt; jmp 1b }\n}");
     passes(KERNEL, "op a() -> ! {\n site jmp.mem\n x86_64 { ud2 }\n}");
+}
+
+#[test]
+fn nothing_can_be_aligned() {
+    fails(KERNEL, "op a() {\n x86_64 { nop; .p2align 3 }\n}", &["PV0704 .p2align 3"]);
+    fails(KERNEL, "op a() {\n x86_64 { nop; .balign 4, 0x90; nop }\n}", &["PV0704 .balign 4, 0x90"]);
+    passes(KERNEL, "op a() {\n x86_64 { nop; .skip 3, 0x90 }\n}");
 }
 
 #[test]

@@ -85,3 +85,11 @@ fn the_x87_stack_is_given_back() {
     fails(KERNEL, "op a() {\n x86_64 { fldz; fstp %st(0) }\n}", &["PV0501 fldz"]);
     passes(KERNEL, "op a() {\n clobbers st0\n x86_64 { fldz; fstp %st(0) }\n}");
 }
+
+#[test]
+fn mmx_instructions_end_in_emms() {
+    let sum =
+        |last: &str| format!("op a(x: word) -> r: word {{\n x86_64 {{ movq {{x}}, %mm0; movq %mm0, {{r}}{last} }}\n}}");
+    passes(USER, &sum("; emms"));
+    fails(USER, &sum(""), &["PV0505 movq %mm0, {r}"]);
+}

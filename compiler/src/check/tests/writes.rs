@@ -269,3 +269,92 @@ fn mmx_instructions_change_the_x87_stack() {
     fails(KERNEL, ops, &["PV0501 movd %mm0, %eax"]);
     fails(KERNEL, "op a() {\n x86_64 { ffree %st(0) }\n}", &["PV0501 ffree %st(0)"]);
 }
+
+#[test]
+fn flags_that_are_saved_and_brought_back_are_kept() {
+    let v2 = &KERNEL.replace("x86_64_v1", "x86_64_v2");
+    let ops = |clobbers: &str, asm: &str| {
+        format!("op a(p: ptr) {{\n preserves flags\n clobbers {clobbers}\n x86_64 {{ {asm} }}\n}}")
+    };
+    passes(v2, &ops("rax, memory", "lahf; seto %al; incl ({p}); add $0x7f, %al; sahf"));
+    passes(v2, &ops("rax, memory", "seto %al; lahf; incl ({p}); cmp $-127, %al; sahf"));
+    passes(v2, &ops("rax, rcx, memory", "lahf; seto %cl; incl ({p}); sub $-127, %cl; sahf"));
+    passes(v2, &ops("rax, memory", "lahf; mov $1, %al; shll %al, ({p}); sahf").replace("shll %al", "movb %al"));
+    // OF is not among what sahf brings back.
+    fails(v2, &ops("rax, memory", "lahf; incl ({p}); sahf"), &["PV0509 incl ({p})"]);
+    // 126 overflows in no case; AL was written; the flags were changed before.
+    fails(
+        v2,
+        &ops("rax, memory", "lahf; seto %al; incl ({p}); add $0x7e, %al; sahf"),
+        &["PV0509 incl ({p})", "PV0506 add $0x7e, %al"],
+    );
+    fails(
+        v2,
+        &ops("rax, memory", "lahf; seto %al; incl ({p}); mov $0, %al; add $0x7f, %al; sahf"),
+        &["PV0509 incl ({p})"],
+    );
+    fails(v2, &ops("rax, memory", "incl ({p}); lahf; seto %al; add $0x7f, %al; sahf"), &["PV0509 incl ({p})"]);
+    // What seto kept is no value to use.
+    fails(KERNEL, "op a() -> r: bool {\n x86_64 { seto {r} }\n}", &["PV0506 seto {r}"]);
+}
+
+#[test]
+fn a_popf_of_what_was_pushed_orders_nothing() {
+    passes(KERNEL, "op a(n: word) -> r: word {\n x86_64 { mov {n}, {r}; pushf; add $5, {r}; popf }\n}");
+    fails(KERNEL, "op a() {\n x86_64 { pushf; cli; popf }\n}", &["PV0502 cli"]);
+    fails(KERNEL, "op a(f: word) {\n clobbers flags\n x86_64 { push {f}; popf }\n}", &["PV0502 popf"]);
+}
+
+#[test]
+fn vector_registers_can_be_saved_on_the_stack() {
+    let copy = |save: &str, restore: &str| {
+        format!(
+            "op a(p: ptr, q: ptr) {{\n clobbers memory\n x86_64 {{ lea -32(%rsp), %rsp; {save}; movups ({{p}}), %xmm0; \
+             movups %xmm0, ({{q}}); {restore}; lea 32(%rsp), %rsp }}\n}}"
+        )
+    };
+    passes(KERNEL, &copy("movups %xmm0, (%rsp)", "movups (%rsp), %xmm0"));
+    passes(KERNEL, &copy("movdqu %xmm0, 16(%rsp)", "movaps 16(%rsp), %xmm0"));
+    fails(KERNEL, &copy("movups %xmm0, (%rsp)", "nop"), &["PV0501 movups ({p}), %xmm0"]);
+    fails(KERNEL, &copy("movups %xmm0, (%rsp)", "movups 8(%rsp), %xmm0"), &["PV0501 movups ({p}), %xmm0"]);
+    fails(KERNEL, &copy("movups %xmm1, (%rsp)", "movups (%rsp), %xmm0"), &["PV0501 movups ({p}), %xmm0"]);
+    // A VEX load zeroes the rest of the register, and a store of XMM0 does not save it.
+    let v3 = &KERNEL.replace("x86_64_v1", "x86_64_v3");
+    fails(v3, &copy("vmovups %xmm0, (%rsp)", "vmovups (%rsp), %xmm0"), &["PV0501 movups ({p}), %xmm0"]);
+    // In user space a promise can be kept that way.
+    let kept = copy("movups %xmm0, (%rsp)", "movups (%rsp), %xmm0")
+        .replace("-32(", "-160(")
+        .replace("32(%rsp), %rsp }", "160(%rsp), %rsp }");
+    passes(USER, &kept.replace("clobbers memory", "preserves vector\n clobbers memory"));
+}
+
+#[test]
+fn rounding_and_traps_are_the_callers() {
+    let with =
+        |clobbers: &str, asm: &str| format!("op a(p: ptr) {{\n clobbers memory{clobbers}\n x86_64 {{ {asm} }}\n}}");
+    fails(USER, &with("", "ldmxcsr ({p})"), &["PV0501 ldmxcsr ({p})"]);
+    fails(USER, &with("", "fldcw ({p})"), &["PV0501 fldcw ({p})"]);
+    fails(USER, &with("", "fninit"), &["PV0501 fninit"]);
+    passes(USER, &with(", mxcsr", "ldmxcsr ({p})"));
+    passes(USER, &with(", fpcw", "fldcw ({p})"));
+    // The x87 state is more than its control word, and no leave to change that alone.
+    passes(KERNEL, &with(", st0", "fninit"));
+    fails(KERNEL, &with(", st0", "fldl ({p}); fstpl ({p}); fldcw ({p})"), &["PV0501 fldcw ({p})"]);
+    let around = "lea -136(%rsp), %rsp; stmxcsr (%rsp); ldmxcsr ({p}); ldmxcsr (%rsp); lea 136(%rsp), %rsp";
+    passes(USER, &with("", around));
+    fails(USER, &with("", &around.replace("; ldmxcsr (%rsp)", "")), &["PV0501 ldmxcsr ({p})"]);
+    passes(USER, &with("", "lea -136(%rsp), %rsp; fnstcw (%rsp); fldcw ({p}); fldcw (%rsp); lea 136(%rsp), %rsp"));
+    fails(USER, &with(", mxcsr", "nop"), &["PV0504 mxcsr"]);
+}
+
+#[test]
+fn selectors_can_be_kept_in_general_registers() {
+    let around = |segment: &str| {
+        format!(
+            "op a(s: u16) {{\n clobbers rcx\n x86_64 {{ mov %{segment}, %ecx; mov {{s}}, %{segment}; mov %ecx, %{segment} }}\n}}"
+        )
+    };
+    passes(KERNEL, &around("es"));
+    // The base of GS is more than its selector tells.
+    fails(KERNEL, &around("gs"), &["PV0501 mov {s}, %gs"]);
+}

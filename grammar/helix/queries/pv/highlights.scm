@@ -37,7 +37,7 @@
 (register) @variable.builtin
 (clobber) @variable.builtin
 ((clobber) @constant.builtin
-  (#match? @constant.builtin "^(flags|memory|barrier|caller_saved|none|vector|if|df|ac|uif)$"))
+  (#match? @constant.builtin "^(flags|memory|barrier|caller_saved|none|vector|if|df|ac|uif|mxcsr|fpcw)$"))
 (default_clause function: (identifier) @function)
 (allow_clause code: (identifier) @constant)
 

@@ -16,7 +16,7 @@ use super::super::registers::Cell;
 use super::super::state::{Content, State as Known};
 use super::super::transfer::Event;
 use crate::arch::Arch;
-use crate::model::Abi;
+use crate::model::{Abi, FPCW, MXCSR};
 use crate::run::machine::{Outcome, Place, Sample, Vectors};
 use crate::run::native::Native;
 use crate::run::random::Random;
@@ -243,6 +243,13 @@ impl Bench {
                     found.insert(format!("{name} sets DF"));
                 }
             }
+            let (one, other) = (&before.state, &end.state);
+            if one.sse_control() != other.sse_control() && after.kept_flags & MXCSR != 0 {
+                found.insert(format!("{name} changes MXCSR"));
+            }
+            if one.x87_control() != other.x87_control() && after.kept_flags & FPCW != 0 {
+                found.insert(format!("{name} changes the x87 control word"));
+            }
             let stores = matches!(summary.memory(), Memory::Write | Memory::Both);
             if !stores && before.arena() != end.arena() {
                 found.insert(format!("{name} writes memory"));
@@ -405,8 +412,8 @@ fn analyse(instruction: &Instruction, entry: Known) -> (Summary, Known) {
     let mut instruction = *instruction;
     instruction.set_ip(0);
     let span = Span { file: FileId(0), start: 0, end: 0 };
-    let node = Node { instruction, facts: facts(&instruction), span, next: vec![Next::End] };
-    let graph = Graph { nodes: BTreeMap::from([(0, node)]), sound: true };
+    let node = Node { instruction, facts: facts(&instruction), span, next: vec![Next::End], own_address: None };
+    let graph = Graph { nodes: BTreeMap::from([(0, node)]), sound: true, end: instruction.len() as u32 };
     let summary = analysis::analyse(&graph, Arch::X86_64, Abi::User, entry);
     let exit = summary.exits.iter().find(|exit| exit.how == Leaving::End).expect("it runs on");
     let after = exit.state.clone();
