@@ -75,8 +75,8 @@ pub(crate) struct Assembler<'t> {
     pub(crate) dialect: u8,
     /// The statement is a directive.
     pub(crate) is_directive: bool,
-    /// Matches that were found before, see `matcher.rs`.
-    pub(crate) cache: Box<[crate::matcher::Remembered]>,
+    /// Shapes that were seen before, see `quick.rs`.
+    pub(crate) shapes: Box<[crate::quick::Shape]>,
 }
 
 impl Mode {
@@ -129,7 +129,7 @@ impl<'t> Assembler<'t> {
             mentions: 0,
             dialect: 0,
             is_directive: false,
-            cache: crate::matcher::no_memory(),
+            shapes: Box::default(),
         }
     }
 
@@ -146,13 +146,9 @@ impl<'t> Assembler<'t> {
             self.out.reserve(text.len() / 3);
             self.items.reserve(text.len() / 14 + 1);
         }
+        self.remember_shapes(text.len());
         if self.memo.is_empty() && text.len() < crate::memo::WORTH_IT {
-            while self.cur.pos < self.cur.text.len() {
-                if self.statement().is_err() {
-                    self.cur.skip_statement();
-                }
-            }
-            return;
+            return self.statements(text.len());
         }
         self.remember_statements();
         self.set_dialect();
@@ -165,11 +161,14 @@ impl<'t> Assembler<'t> {
             let before = self.traces();
             let begin = self.out.len();
             self.is_directive = false;
-            if self.statement().is_err() {
+            if self.quick() || self.statement().is_ok() {
+                if let Some(probe) = &probe {
+                    self.remember(probe, begin, before);
+                }
+            } else {
                 self.cur.skip_statement();
-            } else if let Some(probe) = &probe {
-                self.remember(probe, begin, before);
             }
+            self.cur.eat(b'\n');
         }
     }
 
@@ -180,10 +179,16 @@ impl<'t> Assembler<'t> {
         }
         self.source = text;
         self.cur = Cursor { text: text.as_bytes(), pos: line.start };
-        while self.cur.pos < line.end {
-            if self.statement().is_err() {
+        self.statements(line.end);
+    }
+
+    /// Reads the statements that start before `end`.
+    fn statements(&mut self, end: usize) {
+        while self.cur.pos < end {
+            if !self.quick() && self.statement().is_err() {
                 self.cur.skip_statement();
             }
+            self.cur.eat(b'\n');
         }
     }
 
@@ -230,7 +235,7 @@ impl<'t> Assembler<'t> {
     }
 
     /// One statement with its separator.
-    fn statement(&mut self) -> Result<(), Failed> {
+    pub(crate) fn statement(&mut self) -> Result<(), Failed> {
         self.cur.space();
         let byte = self.cur.peek();
         if self.cur.at_end() {
@@ -587,7 +592,7 @@ impl<'t> Assembler<'t> {
     pub(crate) fn recycled<'n>(mut self) -> Assembler<'n> {
         let options = Options { mode: self.object, syntax: self.syntax };
         self.reset(options);
-        let Assembler { out, items, pending, marks, values, diagnostics, want_items, brief, memo, cache, .. } = self;
+        let Assembler { out, items, pending, marks, values, diagnostics, want_items, brief, memo, shapes, .. } = self;
         Assembler {
             out,
             items,
@@ -598,7 +603,7 @@ impl<'t> Assembler<'t> {
             want_items,
             brief,
             memo,
-            cache,
+            shapes,
             ..Assembler::new(options)
         }
     }

@@ -18,12 +18,6 @@ impl Assembler<'_> {
     pub(crate) fn att_operands(&mut self) -> Result<(), Failed> {
         loop {
             self.cur.space();
-            if self.cur.peek() == b'%' && self.insn.count < 5 && self.plain_register() {
-                if self.cur.eat(b',') {
-                    continue;
-                }
-                return self.operands_end();
-            }
             if self.cur.peek() == b'{' && self.rounding_decorator()? {
                 self.cur.space();
                 if self.cur.eat(b',') {
@@ -48,29 +42,6 @@ impl Assembler<'_> {
                 return self.operands_end();
             }
         }
-    }
-
-    /// A register with nothing behind it, the commonest operand; otherwise the cursor stays.
-    #[inline(always)]
-    fn plain_register(&mut self) -> bool {
-        let start = self.cur.pos;
-        self.cur.pos += 1;
-        if let Some(register) = registers::by_key(self.cur.register_key()) {
-            let plain = matches!(register.family, Family::General | Family::Vector);
-            if plain
-                && register.exists(self.mode)
-                && (matches!(self.cur.peek(), b',' | b'\n' | b';') || self.cur.pos >= self.cur.text.len())
-            {
-                let operand = &mut self.insn.ops[self.insn.count & 7];
-                *operand = register.operand;
-                operand.start = start as u32;
-                operand.end = self.cur.pos as u32;
-                self.insn.count += 1;
-                return true;
-            }
-        }
-        self.cur.pos = start;
-        false
     }
 
     #[inline]
@@ -473,23 +444,12 @@ impl Assembler<'_> {
                 return self.classify_16(operand, vector);
             }
             // Nothing else takes a vector index.
-        } else if operand.base != operand::NO_REG {
-            operand.classes = kinds::MEM;
-            if operand.base != IP_REG {
-                operand.classes |= kinds::SIBMEM;
-                if operand.index == operand::NO_REG && operand.flags & (Operand::FORCE_SIB | Operand::DISP) == 0
-                    || operand.expr == 0 && operand.value == 0 && operand.index == operand::NO_REG
-                {
-                    match operand.base {
-                        3 => operand.classes |= kinds::MEM_BX,
-                        6 => operand.classes |= kinds::MEM_SI,
-                        7 => operand.classes |= kinds::MEM_DI,
-                        _ => {}
-                    }
-                }
-            }
-        } else if operand.index != operand::NO_REG || operand.flags & Operand::FORCE_SIB != 0 {
-            operand.classes = kinds::MEM | kinds::SIBMEM;
+        } else if operand.base != operand::NO_REG
+            || operand.index != operand::NO_REG
+            || operand.flags & Operand::FORCE_SIB != 0
+        {
+            let bare = operand.index == operand::NO_REG && operand.expr == 0 && operand.value == 0;
+            operand.classes = operand::address_classes(operand.base, bare);
         } else {
             operand.classes = kinds::MEM | kinds::SIBMEM | kinds::MOFFS;
             if long {

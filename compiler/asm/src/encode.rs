@@ -16,28 +16,29 @@ use crate::registers::Register;
 use crate::{ItemKind, Mode};
 
 /// Bytes that one instruction may take while it is written.
-const ROOM: usize = 32;
+pub(crate) const ROOM: usize = 32;
 
 /// Bytes in the making, at the end of the output. (In a buffer of their own they would be stored byte by byte and read
 /// back as a block at once, which stalls the CPU.)
-struct Buffer<'b> {
-    bytes: &'b mut [u8; ROOM],
-    len: usize,
+pub(crate) struct Buffer<'b> {
+    pub(crate) bytes: &'b mut [u8; ROOM],
+    pub(crate) len: usize,
 }
 
 impl Buffer<'_> {
     #[inline(always)]
-    fn push(&mut self, byte: u8) {
+    pub(crate) fn push(&mut self, byte: u8) {
         self.bytes[self.len & 31] = byte;
         self.len += 1;
     }
 
+    /// The low `width` bytes of `value`. (What is written behind them is written over or cut off.)
     #[inline(always)]
-    fn value(&mut self, value: i64, width: usize) {
-        let bytes = value.to_le_bytes();
-        for &byte in &bytes[..width] {
-            self.push(byte);
+    pub(crate) fn value(&mut self, value: i64, width: usize) {
+        if let Some(room) = self.bytes.get_mut(self.len..self.len + 8) {
+            room.copy_from_slice(&value.to_le_bytes());
         }
+        self.len += width;
     }
 }
 
@@ -72,7 +73,7 @@ const LONGEST: usize = 15;
 
 /// Whether a field of `width` bytes loses more of the value than copies of its sign.
 #[inline]
-fn loses_bits(value: i64, width: u8) -> bool {
+pub(crate) fn loses_bits(value: i64, width: u8) -> bool {
     let high = value >> (u32::from(width) * 8);
     high != 0 && high != -1
 }
@@ -137,15 +138,6 @@ impl Assembler<'_> {
         let mut out = std::mem::take(&mut self.out);
         let offset = out.len();
         out.extend_from_slice(&[0; ROOM]);
-        if let Some(bytes) = out.last_chunk_mut::<ROOM>().filter(|_| form.flags & Form::PLAIN != 0) {
-            let length = self.encode_plain(form, Buffer { bytes, len: 0 });
-            if length != 0 {
-                out.truncate(offset + length);
-                self.out = out;
-                self.item(offset, self.insn.start, ItemKind::Instruction);
-                return Ok(());
-            }
-        }
         let mut fields = Fields::default();
         let length = match out.last_chunk_mut::<ROOM>() {
             Some(bytes) => self.encode_into(form, Buffer { bytes, len: 0 }, &mut fields),
@@ -162,90 +154,6 @@ impl Assembler<'_> {
         }
         self.item(offset, self.insn.start, ItemKind::Instruction);
         Ok(())
-    }
-
-    /// The common case by a short way: a legacy opcode without prefix words or hints, constants only, memory addressed in
-    /// the mode's own width without a segment. Gives the length, or 0 if the instruction is not like that.
-    #[inline]
-    fn encode_plain(&self, form: &'static Form, mut buffer: Buffer<'_>) -> usize {
-        let insn = &self.insn;
-        let roles = form.roles;
-        let ops = &insn.ops;
-        let rm_operand = &ops[roles.rm as usize & 7];
-        let immediate = &ops[roles.immediate as usize & 7];
-        let mode_bits = self.mode.bits() as u8;
-        let memory = rm_operand.is_memory();
-        let mut rex_flags = 0;
-        for op in &ops[..insn.count.min(2)] {
-            rex_flags |= op.reg_flags;
-        }
-        if insn.prefixes.any
-            || insn.hints != 0
-            || rex_flags & Register::HIGH != 0
-            || rm_operand.expr | immediate.expr != 0
-            || memory
-                && (rm_operand.seg != 0 || rm_operand.addr != mode_bits || rm_operand.base == IP_REG || mode_bits == 16)
-            || roles.immediate_width & 7 != 0 && loses_bits(immediate.value, roles.immediate_width)
-        {
-            return 0;
-        }
-        let reg = if form.group != 0xff { form.group } else { ops[roles.reg as usize & 7].reg };
-        let low = ops[roles.low as usize & 7].reg;
-        let (x, b) = if memory {
-            if mode_bits != 64 && loses_bits(rm_operand.value, mode_bits / 8) {
-                return 0;
-            }
-            (rm_operand.index >> 3 & 1, rm_operand.base >> 3 & 1)
-        } else {
-            (0, (rm_operand.reg | low) >> 3 & 1)
-        };
-        let w = (form.osz == 64 && form.flags & Form::D64 == 0) as u8;
-        let rex = w << 3 | (reg >> 3 & 1) << 2 | x << 1 | b;
-        if form.osz == 16 && mode_bits != 16 || form.osz == 32 && mode_bits == 16 {
-            buffer.push(0x66);
-        }
-        if form.pp != 0 {
-            buffer.push([0, 0x66, 0xf3, 0xf2][form.pp as usize & 3]);
-        }
-        if rex != 0 || rex_flags & Register::REX != 0 {
-            if mode_bits != 64 {
-                return 0;
-            }
-            buffer.push(0x40 | rex);
-        }
-        match form.map {
-            0 => {}
-            1 => buffer.push(0x0f),
-            2 => {
-                buffer.push(0x0f);
-                buffer.push(0x38);
-            }
-            _ => {
-                buffer.push(0x0f);
-                buffer.push(0x3a);
-            }
-        }
-        buffer.push(form.opcode + (low & 7));
-        if memory {
-            let address = self.address(roles.rm as usize & 7, mode_bits, 0, false);
-            buffer.push(address.modrm | (reg & 7) << 3);
-            if let Some(sib) = address.sib {
-                buffer.push(sib);
-            }
-            match address.width {
-                0 => {}
-                1 => buffer.push(address.displacement as u8),
-                width => buffer.value(address.displacement, width as usize),
-            }
-        } else if form.flags & Form::MODRM != 0 {
-            buffer.push(0xc0 | (reg & 7) << 3 | rm_operand.reg & 7);
-        }
-        match roles.immediate_width {
-            0 => {}
-            1 => buffer.push(immediate.value as u8),
-            width => buffer.value(immediate.value, width as usize),
-        }
-        buffer.len
     }
 
     fn encode_into(

@@ -167,7 +167,7 @@ impl Form {
     pub(crate) const REG_ADDR: u32 = 1 << 26;
     /// ModRM.rm must be 4, so that there is a SIB byte (AMX tile loads).
     pub(crate) const NEED_SIB: u32 = 1 << 27;
-    /// Can be encoded by the short way (`Assembler::encode_plain`); set where the tables are built.
+    /// Can be encoded by the short way (`quick.rs`); set where the tables are built.
     pub(crate) const PLAIN: u32 = 1 << 28;
 
     /// Whether [`Form::PLAIN`] holds.
@@ -180,13 +180,17 @@ impl Form {
             | Self::NO_ADDR32
             | Self::REG_ADDR
             | Self::NEED_SIB;
-        matches!(self.enc, Encoding::Legacy)
+        // Returns of open size and x87 names that mean another instruction are warned about; 90 is more than an exchange.
+        let spoken_of = match self.map {
+            0 => matches!(self.opcode, 0xca | 0xcb | 0xcf | 0xde) || self.opcode == 0x90 && self.ops[0] != 0,
+            1 => matches!(self.opcode, 0x07 | 0x35),
+            _ => false,
+        };
+        !matches!(self.enc, Encoding::D3now)
             && self.flags & special == 0
             && !self.roles.other
             && self.rm_group == 0xff
             && self.asz == 0
-            && !(self.pp == 1 && self.osz == 16)
-            && !(self.map == 0 && self.opcode == 0x90)
-            && self.ops[2] == 0
+            && if matches!(self.enc, Encoding::Legacy) { !spoken_of } else { self.osz == 0 }
     }
 }

@@ -221,25 +221,64 @@ impl<'t> Cursor<'t> {
         key
     }
 
-    /// The letters and digits here, up to eight, in lower case, and their number, all at once: a loop over the characters
-    /// ends where the branch predictor does not expect it. `None` near the end of the text.
+    /// [`alphanumeric`] of the text here; `None` near its end.
     #[inline(always)]
     fn alphanumeric(&self) -> Option<(u64, usize)> {
-        const LOW: u64 = 0x0101_0101_0101_0101;
-        const HIGH: u64 = LOW << 7;
         let chunk = self.text.get(self.pos..)?.first_chunk::<8>()?;
-        let text = u64::from_le_bytes(*chunk);
-        let lower = text | LOW << 5;
-        // Per byte, with the top bit as the flag: 'a' <= lower <= 'z' or '0' <= text <= '9', and ASCII.
-        let plain = lower & !HIGH;
-        let letter = (plain + LOW * (0x80 - b'a' as u64)) & !(plain + LOW * (0x7f - b'z' as u64));
-        let plain = text & !HIGH;
-        let digit = (plain + LOW * (0x80 - b'0' as u64)) & !(plain + LOW * (0x7f - b'9' as u64));
-        let other = !(letter | digit) & HIGH | text & HIGH;
-        let length = other.trailing_zeros() as usize / 8;
-        let key = if length == 8 { lower } else { lower & !(u64::MAX << (length * 8)) };
-        Some((key, length))
+        Some(alphanumeric(u64::from_le_bytes(*chunk)))
     }
+}
+
+const LOW: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = LOW << 7;
+
+/// The top bit of every byte of `text` that is from `first` to `last`; bytes above 0x7f count as their low seven bits.
+#[inline(always)]
+const fn between(text: u64, first: u8, last: u8) -> u64 {
+    let plain = text & !HIGH;
+    (plain + LOW * (0x80 - first as u64)) & !(plain + LOW * (0x7f - last as u64)) & HIGH
+}
+
+/// How many bytes at the start of `text` have their bit in `flags` and are ASCII.
+#[inline(always)]
+const fn run(text: u64, flags: u64) -> usize {
+    ((!flags | text) & HIGH).trailing_zeros() as usize / 8
+}
+
+/// The letters and digits at the start of eight characters, in lower case, and their number, all at once: a loop over the
+/// characters ends where the branch predictor does not expect it.
+#[inline(always)]
+pub(crate) const fn alphanumeric(text: u64) -> (u64, usize) {
+    let lower = text | LOW << 5;
+    let length = run(text, between(lower, b'a', b'z') | between(text, b'0', b'9'));
+    (if length == 8 { lower } else { lower & !(u64::MAX << (length * 8)) }, length)
+}
+
+/// Moves `length` characters to the end of the word and clears the others.
+#[inline(always)]
+const fn aligned(text: u64, length: usize) -> u64 {
+    if length == 0 { 0 } else { text << (64 - length * 8) }
+}
+
+/// The value of the hexadecimal digits at the start of eight characters, and their number.
+#[inline(always)]
+pub(crate) const fn hex_digits(text: u64) -> (u64, usize) {
+    let length = run(text, between(text | LOW << 5, b'a', b'f') | between(text, b'0', b'9'));
+    let digits = aligned(text, length).swap_bytes();
+    let mut value = (digits & LOW * 15) + (digits >> 6 & LOW) * 9;
+    value = (value | value >> 4) & 0x00ff_00ff_00ff_00ff;
+    value = (value | value >> 8) & 0x0000_ffff_0000_ffff;
+    ((value | value >> 16) & 0xffff_ffff, length)
+}
+
+/// The value of the decimal digits at the start of eight characters, and their number.
+#[inline(always)]
+pub(crate) const fn decimal_digits(text: u64) -> (u64, usize) {
+    let length = run(text, between(text, b'0', b'9'));
+    // Neighbours are joined: digits to pairs, pairs to fours, fours to the number.
+    let pairs = ((aligned(text, length) & LOW * 15).wrapping_mul(10 << 8 | 1)) >> 8 & 0x00ff_00ff_00ff_00ff;
+    let fours = pairs.wrapping_mul(100 << 16 | 1) >> 16 & 0x0000_ffff_0000_ffff;
+    (fours.wrapping_mul(10_000 << 32 | 1) >> 32, length)
 }
 
 /// Reads a number; the cursor is on its first digit. The value wraps at 128 bits.
@@ -277,4 +316,26 @@ pub(crate) fn number(cursor: &mut Cursor<'_>) -> Option<u128> {
         cursor.pos += 1;
     }
     Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_read_as_by_a_loop() {
+        for text in [
+            "0", "7,", "10(%ra", "1234567)", "12345678", "0000012)", "f", "deadBEEF", "ff(%rax)", ",", "\u{ff}12",
+            "9/:g",
+        ] {
+            let mut chars = [0; 8];
+            let length = text.len().min(8);
+            chars[..length].copy_from_slice(&text.as_bytes()[..length]);
+            let word = u64::from_le_bytes(chars);
+            for (radix, found) in [(16, hex_digits(word)), (10, decimal_digits(word))] {
+                let digits: String = chars.iter().map(|&c| c as char).take_while(|c| c.is_digit(radix)).collect();
+                assert_eq!(found, (u64::from_str_radix(&digits, radix).unwrap_or(0), digits.len()), "{text}");
+            }
+        }
+    }
 }

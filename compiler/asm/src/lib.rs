@@ -26,6 +26,7 @@ mod matcher;
 mod memo;
 mod operand;
 mod prefixes;
+mod quick;
 mod refuse;
 mod registers;
 mod symbols;

@@ -24,6 +24,7 @@ impl<'t> Lines<'t> {
     pub fn new(options: Options) -> Self {
         let mut assembler = Assembler::new(options);
         assembler.want_items = false;
+        assembler.remember_shapes(usize::MAX);
         Self { options, assembler, assembly: Assembly::default() }
     }
 
@@ -146,7 +147,7 @@ pub fn assemble_lines_stream(mut input: impl Read, mut output: impl Write, optio
                 Ok(text) => Cow::Borrowed(text),
                 Err(_) => String::from_utf8_lossy(&buffer[..end]),
             };
-            let mut lines = Lines::with(idle, *options);
+            let mut lines = Lines::with(idle, *options, total);
             failed += lines.assemble_all(&text, &mut known, &mut out);
             idle = lines.assembler.recycled();
             output.write_all(&out)?;
@@ -265,9 +266,10 @@ fn hex_digits(bytes: [u8; 4]) -> u64 {
 }
 
 impl<'t> Lines<'t> {
-    fn with(assembler: Assembler<'_>, options: Options) -> Self {
+    fn with(assembler: Assembler<'_>, options: Options, text: usize) -> Self {
         let mut assembler = assembler.recycled();
         assembler.want_items = false;
+        assembler.remember_shapes(text);
         Self { options, assembler, assembly: Assembly::default() }
     }
 

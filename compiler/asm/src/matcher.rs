@@ -10,22 +10,6 @@ use crate::prefixes::hint;
 use crate::table::{Candidate, List, Name};
 use crate::{Mode, Syntax};
 
-/// log2 of the number of remembered matches.
-const CACHE_BITS: u32 = 9;
-
-/// A match and what it depended on.
-#[derive(Clone, Copy)]
-pub(crate) struct Remembered {
-    tag: u64,
-    classes: [Classes; 3],
-    found: Candidate,
-}
-
-/// An empty memory. No instruction has an operand without classes, so nothing matches it.
-pub(crate) fn no_memory() -> Box<[Remembered]> {
-    vec![Remembered { tag: u64::MAX, classes: [0; 3], found: Candidate(0) }; 1 << CACHE_BITS].into_boxed_slice()
-}
-
 /// [`KINDS`]' classes alone, for every value of a byte.
 static CLASSES: [Classes; 256] = {
     let mut table = [0; 256];
@@ -175,7 +159,7 @@ impl Assembler<'_> {
                 }
             }
         }
-        match self.find_cached(list_index) {
+        match self.find(list) {
             Some(found) => {
                 if self.insn.count == 0 && found.form().opcode == 0xde && found.form().map == 0 {
                     self.warn_translated(name);
@@ -330,35 +314,6 @@ impl Assembler<'_> {
                 }
             }
         }
-    }
-
-    /// [`Assembler::find`] with a memory: real text asks for the same shapes over and over.
-    #[inline]
-    fn find_cached(&mut self, list_index: u16) -> Option<Candidate> {
-        let insn = &self.insn;
-        let count = insn.count;
-        if insn.decorated || insn.hints != 0 || count == 0 || count > 3 {
-            return self.find(List::at(list_index));
-        }
-        let classes = [
-            insn.ops[0].classes,
-            if count > 1 { insn.ops[1].classes } else { 0 },
-            if count > 2 { insn.ops[2].classes } else { 0 },
-        ];
-        // The register numbers matter where they choose between VEX and EVEX or turn the direction: bits 3 and 4.
-        let numbers =
-            insn.ops[..count].iter().fold(0u64, |bits, op| bits << 3 | u64::from((op.reg | op.index) >> 3 & 7));
-        let tag = u64::from(list_index) | numbers << 16;
-        let mixed = (classes[0] ^ classes[1].rotate_left(21) ^ classes[2].rotate_left(42) ^ tag.rotate_left(7))
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let slot = (mixed >> (64 - CACHE_BITS)) as usize & ((1 << CACHE_BITS) - 1);
-        let cached = &self.cache[slot];
-        if cached.tag == tag && cached.classes == classes {
-            return Some(cached.found);
-        }
-        let found = self.find(List::at(list_index))?;
-        self.cache[slot] = Remembered { tag, classes, found };
-        Some(found)
     }
 
     /// The first candidate that fits.

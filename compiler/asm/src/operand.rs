@@ -148,3 +148,23 @@ pub(crate) const SYMBOLIC_IMMEDIATE: Classes = {
     use crate::kinds::*;
     I8 | I16 | I32 | I32S64 | I64
 };
+
+/// The classes of an address with a base, or with an index alone; `bare` if there is nothing but the base.
+#[inline]
+pub(crate) fn address_classes(base: u8, bare: bool) -> Classes {
+    use crate::kinds::*;
+    let mut classes = MEM;
+    if base != IP_REG {
+        classes |= SIBMEM;
+    }
+    if bare {
+        // What string instructions and `maskmovq`'s kin take.
+        classes |= match base {
+            3 => MEM_BX,
+            6 => MEM_SI,
+            7 => MEM_DI,
+            _ => 0,
+        };
+    }
+    classes
+}

@@ -2,7 +2,6 @@
 
 use crate::Mode;
 use crate::kinds::{self, Classes};
-use crate::operand::Operand;
 
 /// What a register is beside its operand class.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,7 +16,7 @@ pub(crate) enum Family {
     Other,
 }
 
-/// One register. The fields that an operand needs are also there as an operand, ready to be copied.
+/// One register.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Register {
     /// Its operand classes: the general one and, for some, the one of its own.
@@ -30,8 +29,6 @@ pub(crate) struct Register {
     /// Bit 0: needs 64-bit mode; bit 1: spl, bpl, sil, dil need a REX prefix; bit 2: ah, ch, dh, bh exclude one;
     /// bit 3: see [`Register::LOCKED`].
     pub(crate) flags: u8,
-    /// The register as an operand without a place in the text.
-    pub(crate) operand: Operand,
 }
 
 impl Register {
@@ -40,6 +37,12 @@ impl Register {
     pub(crate) const HIGH: u8 = 4;
     /// Outside 64-bit mode a LOCK prefix stands for the missing REX.R (AMD64 manual volume 3, MOV CRn).
     pub(crate) const LOCKED: u8 = 8;
+
+    /// Whether the register exists in `mode` with no more to it.
+    #[inline]
+    pub(crate) fn is_plain(&self, mode: Mode) -> bool {
+        self.exists(mode) && self.flags & Self::LOCKED == 0
+    }
 
     /// Whether the register exists in `mode`.
     pub(crate) fn exists(&self, mode: Mode) -> bool {
@@ -74,8 +77,7 @@ const fn hash(key: Key) -> usize {
 }
 
 const fn reg(classes: Classes, number: u8, bits: u8, family: Family, flags: u8) -> Register {
-    let operand = Operand { classes, reg: number, reg_flags: flags, bits, ..Operand::EMPTY };
-    Register { classes, number, bits, family, flags, operand }
+    Register { classes, number, bits, family, flags }
 }
 
 const fn add(table: &mut Table, key: Key, register: Register) {

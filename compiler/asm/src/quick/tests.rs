@@ -1,0 +1,166 @@
+//! The short way against the general one.
+
+use crate::assembler::Assembler;
+use crate::{Mode, Options, Syntax, mnemonics};
+
+const ATT: [&str; 24] = [
+    "$1",
+    "$-0x80",
+    "$0xff",
+    "$0x12345678",
+    "$0x8000000000000000",
+    "%al",
+    "%ah",
+    "%r9b",
+    "%cx",
+    "%r8w",
+    "%eax",
+    "%r10d",
+    "%rdx",
+    "%r15",
+    "%xmm1",
+    "%xmm9",
+    "%ymm17",
+    "%zmm3",
+    "%mm2",
+    "%k3",
+    "(%rbx)",
+    "-8(%rbp)",
+    "0x40(%r12,%r9,4)",
+    "0x7f(,%ecx,2)",
+];
+
+const INTEL: [&str; 24] = [
+    "1",
+    "-0x80",
+    "0xff",
+    "0x12345678",
+    "0x8000000000000000",
+    "al",
+    "ah",
+    "r9b",
+    "cx",
+    "r8w",
+    "eax",
+    "r10d",
+    "rdx",
+    "r15",
+    "xmm1",
+    "xmm9",
+    "ymm17",
+    "zmm3",
+    "mm2",
+    "k3",
+    "[rbx]",
+    "DWORD PTR [rbp-8]",
+    "QWORD PTR [r12+r9*4+0x40]",
+    "XMMWORD PTR [ecx+0x7f]",
+];
+
+/// An assembler before this text.
+fn before(text: &str, options: Options) -> Assembler<'_> {
+    let mut assembler = Assembler::new(options);
+    assembler.source = text;
+    assembler.cur.text = text.as_bytes();
+    assembler
+}
+
+/// The bytes by the short way; `None` if it leaves the statement alone.
+fn short(text: &str, options: Options) -> Option<Vec<u8>> {
+    let mut assembler = before(text, options);
+    if assembler.quick() {
+        assert_eq!(assembler.cur.pos, text.len(), "{text}");
+        return Some(assembler.out);
+    }
+    assert!(assembler.cur.pos == 0 && assembler.out.is_empty() && assembler.items.is_empty(), "{text}");
+    None
+}
+
+/// The bytes by the general way; `None` if there is anything to say about the statement.
+fn general(text: &str, options: Options) -> Option<Vec<u8>> {
+    let mut assembler = before(text, options);
+    let fine = assembler.statement().is_ok() && assembler.is_pristine() && assembler.pending.is_empty();
+    fine.then_some(assembler.out)
+}
+
+fn both(text: &str, options: Options) -> bool {
+    let Some(bytes) = short(text, options) else { return false };
+    assert_eq!(Some(bytes), general(text, options), "{text} {options:?}");
+    true
+}
+
+/// Every mnemonic in every mode with operands drawn at random.
+#[test]
+fn the_short_way_agrees_with_the_general_one() {
+    let mut state = 1usize;
+    for (syntax, operands) in [(Syntax::Att, ATT), (Syntax::Intel, INTEL)] {
+        for mode in [Mode::Bits64, Mode::Bits32, Mode::Bits16] {
+            let options = Options { mode, syntax };
+            let mut agreed = 0;
+            for name in mnemonics(mode, syntax) {
+                for _ in 0..24 {
+                    state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+                    let mut choice = state >> 24;
+                    let count = choice % 5;
+                    choice /= 5;
+                    // Often the same register kind again: few instructions mix them.
+                    let mut list: Vec<&str> = Vec::new();
+                    for _ in 0..count {
+                        let same = choice & 1 != 0;
+                        choice /= 2;
+                        list.push(match list.last() {
+                            Some(last) if same => last,
+                            _ => operands[choice % operands.len()],
+                        });
+                        choice /= operands.len();
+                    }
+                    agreed += usize::from(both(&format!("{name} {}", list.join(",")), options));
+                }
+            }
+            assert!(agreed > 500, "{options:?}: {agreed}");
+        }
+    }
+}
+
+/// Numbers, blanks and ends as people and tools write them.
+#[test]
+fn text_is_read_as_by_the_general_way() {
+    let att = Options::default();
+    for text in [
+        "add $10,%eax",
+        "add $0x0000000000000010 , %rax",
+        "add $0xfffffffffffffff0,%rax",
+        "add $-1234567,%eax",
+        "\tmovq\t-0x10(%rbp), %rax ",
+        "movq 16(%rsp),%rax",
+        "MOV %EAX,%EBX",
+        "vpmovzxbw -0x20(%rax,%rbx),%ymm1",
+        "jmp *%rax",
+        "call *8(%rax)",
+        "ret",
+        "movabs $0x123456789abcdef0,%rax",
+        "mov %eax,0x12345678(%rip)",
+    ] {
+        assert!(both(text, att), "{text}");
+    }
+    for text in [
+        "add $010,%eax",
+        "add $0b1,%eax",
+        "add $0x,%eax",
+        "add $1f,%eax",
+        "add $12345678,%eax",
+        "add $0x10000000000000000,%rax",
+        "mov %eax,%ebx # comment",
+        "mov %fs:0,%eax",
+        "vaddps %zmm1,%zmm2,%zmm3{%k1}",
+        "mov 0x80000000(%rax),%eax",
+        "mov %eax:%ebx",
+        "rep movsb",
+        "jmp %rax",
+        "mov *%rax,%rbx",
+        "push",
+        "",
+    ] {
+        assert_eq!(short(text, att), None, "{text}");
+    }
+}
