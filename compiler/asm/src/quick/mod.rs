@@ -160,7 +160,7 @@ impl Assembler<'_> {
             ^ classes[2].rotate_left(21)
             ^ classes[1].rotate_left(42)
             ^ classes[0].rotate_left(11);
-        let hash = (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize;
+        let hash = (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize;
         let slot = hash & self.shapes.len().wrapping_sub(1);
         match self.shapes.get(slot) {
             Some(known) if known.tag == tag && known.classes == *classes => known.form,
