@@ -253,7 +253,7 @@ fn push_hex(out: &mut Vec<u8>, code: &[u8; 15], len: usize) {
 
 /// Four bytes as eight hex digits, first digit lowest.
 #[inline]
-fn hex_digits(bytes: [u8; 4]) -> u64 {
+pub(crate) fn hex_digits(bytes: [u8; 4]) -> u64 {
     const LOW: u64 = 0x0101_0101_0101_0101;
     // A byte into every second place, then its halves side by side, high one first.
     let mut spread = u64::from(u32::from_le_bytes(bytes));

@@ -1,8 +1,9 @@
 //! An assembled block beside its text.
 
 use crate::Assembly;
-use crate::lines::HEX;
+use crate::lines::{HEX, hex_digits};
 use std::io::{self, Write};
+use std::ops::Range;
 
 /// Bytes on a line of the listing.
 const PER_LINE: usize = 8;
@@ -41,56 +42,87 @@ pub fn listing(text: &str, assembly: &Assembly) -> String {
 pub fn write_listing(text: &str, assembly: &Assembly, mut output: impl Write) -> io::Result<()> {
     let mut out = Vec::with_capacity(PIECE + PIECE / 4);
     for item in &assembly.items {
-        let start = item.offset as usize;
-        let bytes = assembly.bytes.get(start..start + item.len as usize).unwrap_or(&[]);
-        let mut source = text.get(item.span()).unwrap_or("").trim();
-        let mut offset = start;
-        let mut chunks = bytes.chunks(PER_LINE);
+        let mut offset = item.offset as usize;
+        let end = offset + item.len as usize;
+        let mut source = trimmed(text.as_bytes(), item.span());
         loop {
-            let chunk = chunks.next().unwrap_or(&[]);
-            push_line(&mut out, offset, chunk, source);
+            let next = end.min(offset + PER_LINE);
+            push_line(&mut out, &assembly.bytes, offset..next, text.as_bytes(), source);
             if out.len() >= PIECE {
                 output.write_all(&out)?;
                 out.clear();
             }
-            source = "";
-            offset += chunk.len();
-            if offset >= start + bytes.len() {
+            if next == end {
                 break;
             }
+            source = 0..0;
+            offset = next;
         }
     }
     output.write_all(&out)
 }
 
-/// One line without blanks at its end.
-fn push_line(out: &mut Vec<u8>, offset: usize, bytes: &[u8], source: &str) {
-    for shift in [24, 16, 8, 0] {
-        // Four digits at least.
-        if shift <= 8 || offset >> shift != 0 {
-            out.extend_from_slice(&HEX[offset >> shift & 0xff]);
-        }
+/// The range without blanks at its ends.
+fn trimmed(text: &[u8], mut range: Range<usize>) -> Range<usize> {
+    while range.end > range.start && text.get(range.end - 1).is_none_or(u8::is_ascii_whitespace) {
+        range.end -= 1;
     }
-    out.extend_from_slice(b"  ");
-    let mut hex = [b' '; PER_LINE * 3 + 1];
-    for (place, &byte) in hex.chunks_exact_mut(3).zip(bytes) {
-        place[..2].copy_from_slice(&HEX[byte as usize]);
+    while range.start < range.end && text[range.start].is_ascii_whitespace() {
+        range.start += 1;
+    }
+    range
+}
+
+/// One line without blanks at its end.
+fn push_line(out: &mut Vec<u8>, bytes: &[u8], code: Range<usize>, text: &[u8], source: Range<usize>) {
+    let from = out.len();
+    let digits = match code.start {
+        // Four digits at least.
+        0..0x1_0000 => 4,
+        0x1_0000..0x100_0000 => 6,
+        _ => 8,
+    };
+    let offset = hex_digits((code.start as u32).to_be_bytes()) >> (64 - digits * 8);
+    // Everything is written where it belongs and at full width; what is too much is written over or cut off.
+    out.extend_from_slice(&[b' '; 8 + 2 + PER_LINE * 6]);
+    let Some(line) = out.get_mut(from..).and_then(<[u8]>::first_chunk_mut::<{ 8 + 2 + PER_LINE * 6 }>) else { return };
+    line[..8].copy_from_slice(&offset.to_le_bytes());
+    let Some(hex) = line.get_mut(digits..).and_then(<[u8]>::first_chunk_mut::<{ 2 + PER_LINE * 6 }>) else { return };
+    hex[..8].fill(b' ');
+    let eight = bytes.get(code.start..).and_then(<[u8]>::first_chunk).copied().unwrap_or_else(|| {
+        let mut eight = [0; PER_LINE];
+        eight[..code.len()].copy_from_slice(&bytes[code.clone()]);
+        eight
+    });
+    for (i, byte) in eight.into_iter().enumerate() {
+        hex[2 + i * 3..4 + i * 3].copy_from_slice(&HEX[byte as usize]);
+    }
+    let used = code.len() * 3;
+    if let Some(rest) = hex.get_mut(2 + used..2 + used + PER_LINE * 3) {
+        rest.fill(b' ');
     }
     if source.is_empty() {
-        let used = (bytes.len() * 3).saturating_sub(1);
-        out.extend_from_slice(&hex[..used]);
-        let end = out.iter().rposition(|&byte| byte != b' ').map_or(0, |last| last + 1);
-        out.truncate(end);
+        out.truncate(from + digits + if used == 0 { 0 } else { 1 + used });
     } else {
-        out.extend_from_slice(&hex);
-        let from = out.len();
-        out.extend_from_slice(source.as_bytes());
-        for byte in &mut out[from..] {
-            // A statement with a comment in it may go over several lines.
-            if *byte == b'\n' {
-                *byte = b' ';
-            }
-        }
+        out.truncate(from + digits + 2 + PER_LINE * 3 + 1);
+        push_source(out, text, source);
     }
     out.push(b'\n');
+}
+
+/// The text of a statement on one line.
+fn push_source(out: &mut Vec<u8>, text: &[u8], source: Range<usize>) {
+    let from = out.len();
+    // A copy of fixed length is a few moves.
+    match text[source.start..].first_chunk::<32>() {
+        Some(chunk) if source.len() <= 32 => {
+            out.extend_from_slice(chunk);
+            out.truncate(from + source.len());
+        }
+        _ => out.extend_from_slice(&text[source]),
+    }
+    for byte in &mut out[from..] {
+        // A statement with a comment in it may go over several lines.
+        *byte = if *byte == b'\n' { b' ' } else { *byte };
+    }
 }
