@@ -265,7 +265,7 @@ const fn aligned(text: u64, length: usize) -> u64 {
 pub(crate) const fn hex_digits(text: u64) -> (u64, usize) {
     let length = run(text, between(text | LOW << 5, b'a', b'f') | between(text, b'0', b'9'));
     let digits = aligned(text, length).swap_bytes();
-    let mut value = (digits & LOW * 15) + (digits >> 6 & LOW) * 9;
+    let mut value = (digits & (LOW * 15)) + (digits >> 6 & LOW) * 9;
     value = (value | value >> 4) & 0x00ff_00ff_00ff_00ff;
     value = (value | value >> 8) & 0x0000_ffff_0000_ffff;
     ((value | value >> 16) & 0xffff_ffff, length)
@@ -276,7 +276,7 @@ pub(crate) const fn hex_digits(text: u64) -> (u64, usize) {
 pub(crate) const fn decimal_digits(text: u64) -> (u64, usize) {
     let length = run(text, between(text, b'0', b'9'));
     // Neighbours are joined: digits to pairs, pairs to fours, fours to the number.
-    let pairs = ((aligned(text, length) & LOW * 15).wrapping_mul(10 << 8 | 1)) >> 8 & 0x00ff_00ff_00ff_00ff;
+    let pairs = ((aligned(text, length) & (LOW * 15)).wrapping_mul(10 << 8 | 1)) >> 8 & 0x00ff_00ff_00ff_00ff;
     let fours = pairs.wrapping_mul(100 << 16 | 1) >> 16 & 0x0000_ffff_0000_ffff;
     (fours.wrapping_mul(10_000 << 32 | 1) >> 32, length)
 }
