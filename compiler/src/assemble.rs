@@ -88,7 +88,7 @@ fn assemble_row(row: &ResolvedRow, arch: Arch, syntax: Syntax, sources: &SourceM
             let mut found: Vec<Diagnostic> =
                 assembly.warnings.into_iter().map(|warning| translate(warning, asm, syntax, sources)).collect();
             found.extend(unusable_fixups(&assembly.fixups, asm));
-            found.extend(assembly.items.iter().filter_map(|item| alignment(item.span(), asm)));
+            found.extend(assembly.items.iter().filter_map(|item| alignment(item.span(), asm, sources)));
             let mut bytes = assembly.bytes;
             for fixup in &assembly.fixups {
                 // The addend is in the fixup; 32-bit object files have it in the field too.
@@ -169,7 +169,7 @@ fn translate(found: pvc_asm::Diagnostic, asm: &Asm, syntax: Syntax, sources: &So
 }
 
 /// Reports a directive that aligns: it aligns to the start of the row, and the row stands at any address.
-fn alignment(item: std::ops::Range<usize>, asm: &Asm) -> Option<Diagnostic> {
+fn alignment(item: std::ops::Range<usize>, asm: &Asm, sources: &SourceMap) -> Option<Diagnostic> {
     let directive = asm.text.get(item.clone())?.split([' ', '\t']).next()?;
     if ![".align", ".balign", ".p2align"].contains(&directive) {
         return None;
@@ -179,7 +179,8 @@ fn alignment(item: std::ops::Range<usize>, asm: &Asm) -> Option<Diagnostic> {
         .label("the bytes are copied over sites at any address")
         .note("what is aligned here is so at no site, and the padding makes the row longer")
         .help("leave it out; NOPs of a fixed length are written as `nop` or `.skip`");
-    Some(found)
+    // A separator is left behind, which the assembler takes.
+    Some(found.guess("drop it", sources.cut(span), ""))
 }
 
 /// Reports the fixups that the runtime cannot apply.

@@ -235,4 +235,45 @@ mod tests {
         assert!(once.compilation.diagnostics.list().is_empty(), "{text}: {:#?}", once.compilation.diagnostics.list());
         assert!(mended(&[("a.pv", text)], Applicability::Maybe).files.is_empty());
     }
+
+    #[test]
+    fn a_step_that_makes_it_worse_is_taken_back() {
+        let compiled = |text: &str| {
+            let files: MemoryLoader = [("a.pv", text)].into_iter().collect();
+            compile_with("a.pv", &files, &Levels::default())
+        };
+        let old = compiled("patchset a { arch x86_64 }\nop b() {\n    x86_64 { cli } = fa\n}\n");
+        let found = old.diagnostics.list()[0].clone();
+        let step = vec![(found.clone(), found.fix.clone().expect("the clobber is offered"))];
+        let mended =
+            compiled("patchset a { arch x86_64 }\nop b() {\n    clobbers barrier\n    x86_64 { cli } = fa\n}\n");
+        assert!(is_better(&step, &old, &mended));
+        // The finding is still there, or is gone because the text cannot be read any more.
+        assert!(!is_better(&step, &old, &old));
+        let unreadable =
+            compiled("patchset a { arch x86_64 }\nop b() {\n    clobbers barrier x86_64 { cli } = fa\n}\n");
+        assert!(!is_better(&step, &old, &unreadable));
+    }
+
+    #[test]
+    fn guesses_at_the_ends_of_a_row() {
+        let all = |abi: &str, op: &str| {
+            let text = format!("patchset a {{\n    arch x86_64\n    abi  {abi}\n    site inline\n}}\n\n{op}");
+            let mended = mended(&[("a.pv", &text)], Applicability::Maybe);
+            assert!(mended.compilation.checked.is_some(), "{:#?}", mended.compilation.diagnostics.list());
+            mended.files["a.pv"].clone()
+        };
+        let leak = all("kernel", "op b(x: word) {\n    x86_64 { push {x} }\n}\n");
+        assert!(leak.contains("{ push {x}; lea 8(%rsp), %rsp }"), "{leak}");
+        let red_zone = all("user", "op b() -> f: word {\n    x86_64 { pushf; pop {f} }\n}\n");
+        assert!(red_zone.contains("{ lea -128(%rsp), %rsp; pushf; pop {f}; lea 128(%rsp), %rsp }"), "{red_zone}");
+        let mmx = all("user", "op b(x: word) -> r: word {\n    x86_64 { movq {x}, %mm0; movq %mm0, {r} }\n}\n");
+        assert!(mmx.contains("movq %mm0, {r}; emms }"), "{mmx}");
+        let hidden = all("kernel", "op b() {\n    x86_64          { nop }\n    x86_64 when avx { pause }\n}\n");
+        assert!(!hidden.contains("pause"), "{hidden}");
+        let aligned = all("kernel", "op b() {\n    x86_64 { nop; .p2align 3 }\n}\n");
+        assert!(!aligned.contains("align"), "{aligned}");
+        let groups = all("kernel", "op b() {\n    x86_64 { nop } = 90 | 90\n}\n");
+        assert!(groups.contains("{ nop } = 90\n"), "{groups}");
+    }
 }

@@ -6,9 +6,11 @@
 //! that one code.
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use pvc::diagnostics::{CODES, CodeInfo, Color, Diagnostic, Sarif, Severity, json, render, short};
+use pvc::diagnostics::{
+    Applicability, CODES, CodeInfo, Color, Diagnostic, Levels, Sarif, Severity, json, render, short,
+};
 use pvc::source::MemoryLoader;
-use pvc::{Compilation, compile};
+use pvc::{Compilation, compile, mend};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -32,6 +34,8 @@ fn main() -> std::process::ExitCode {
         trials.push(Trial::test(format!("language/{}", example.line), move || example.check()));
     }
     let fixtures = sources(&root.join("ui/bad"));
+    let faulty: Vec<PathBuf> = fixtures.iter().cloned().chain(sources(&root.join("bugs"))).collect();
+    trials.push(Trial::test("fixes", move || faulty.iter().try_for_each(|path| fixes_come_to_an_end(path))));
     trials.push(Trial::test("formats", move || formats(&fixtures)));
     trials.push(Trial::test("language/warnings", move || warnings_are_listed(&text)));
     trials.push(Trial::test("explain/all", move || every_page_is_of_a_code(&root.join("../compiler/explain"))));
@@ -138,6 +142,24 @@ fn check_fix(compilation: &Compilation, found: &Diagnostic, root: &str, files: &
     Ok(())
 }
 
+/// What the fixes of a file lead to is not fixed again, with the guesses and without, and no error of the text comes up.
+fn fixes_come_to_an_end(path: &Path) -> Result<(), Failed> {
+    let files = loader(path);
+    let unreadable =
+        |compilation: &Compilation| compilation.diagnostics.list().iter().filter(|found| found.code.0 < 200).count();
+    let before = unreadable(&compile(&name(path), &files));
+    for applicability in [Applicability::Safe, Applicability::Maybe] {
+        let mended = mend(&name(path), &files, &Levels::default(), applicability);
+        let mut after = files.clone();
+        mended.files.iter().for_each(|(path, text)| after.insert(path.clone(), text.clone()));
+        let again = mend(&name(path), &after, &Levels::default(), applicability);
+        if !again.files.is_empty() || unreadable(&mended.compilation) > before {
+            return Err(format!("{}: {:#?}, then {:#?}", path.display(), mended.applied, again.applied).into());
+        }
+    }
+    Ok(())
+}
+
 /// The findings of all bad files as JSON and as one SARIF log: nothing is lost in either, and the log has the types and
 /// the fields of the SARIF schema and no others.
 fn formats(fixtures: &[PathBuf]) -> Result<(), Failed> {
@@ -151,6 +173,11 @@ fn formats(fixtures: &[PathBuf]) -> Result<(), Failed> {
         let lines = json(diagnostics, sources);
         let messages = lines.lines().map(serde_json::from_str).collect::<Result<Vec<serde_json::Value>, _>>()?;
         assert_eq!(messages.len(), diagnostics.list().len(), "{}", path.display());
+        // The type that tools read rustc's own messages with.
+        for line in lines.lines() {
+            let message: cargo_metadata::diagnostic::Diagnostic = serde_json::from_str(line)?;
+            assert_eq!(message.spans.iter().filter(|span| span.is_primary).count(), 1, "{line}");
+        }
         for (message, found) in messages.iter().zip(diagnostics.list()) {
             assert_eq!(message["message"], found.message);
             assert_eq!(message["spans"][0]["byte_start"], found.primary.span.start);

@@ -1,8 +1,10 @@
-//! Changes of a `clobbers` clause, as text that a machine can put in place of it.
+//! Changes that a machine can make: of a `clobbers` clause, and at the ends of a row.
 
-use super::Context;
+use super::registers::Cell;
+use super::{Context, RowCheck};
 use crate::diagnostics::Diagnostic;
 use crate::source::Span;
+use pvc_asm::Syntax;
 
 /// A word to declare.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,6 +61,43 @@ pub(super) fn declare(context: &Context<'_>, found: Diagnostic, words: &[Word]) 
         (Some(span), _) => found.fix(title, span, clause),
         (None, Some(at)) => found.fix(title, at, insertion(context, at, &clause)),
         (None, None) => found,
+    }
+}
+
+/// Where instructions can be added behind all others of a row: every way through comes by there.
+fn end(row: &RowCheck<'_>) -> Option<Span> {
+    let last = row.code.items.last()?;
+    let mut exits = row.contract_exits();
+    let node = row.graph.nodes.get(&exits.next()?.from?)?;
+    let only = exits.next().is_none() && node.end() == row.graph.end && last.offset + last.len == row.graph.end;
+    // A label at the end of the row would stand in front of what is added.
+    let behind =
+        row.context.sources.file(last.span.file).text.get(last.span.end as usize..row.asm_span().end as usize)?;
+    (only && !behind.contains(':')).then_some(Span { start: last.span.end, ..last.span })
+}
+
+/// Adds to `found` the guess that `asm` is missing at the end of the row.
+pub(super) fn append(row: &RowCheck<'_>, found: Diagnostic, title: &str, asm: &str) -> Diagnostic {
+    match end(row) {
+        Some(at) => found.guess(title, at, format!("; {asm}")),
+        None => found,
+    }
+}
+
+/// Adds to `found` the guess that the row wants `first` before its instructions and `last` behind them.
+pub(super) fn surround(row: &RowCheck<'_>, found: Diagnostic, title: &str, first: &str, last: &str) -> Diagnostic {
+    let (Some(start), Some(end)) = (row.code.items.first().map(|item| item.span), end(row)) else { return found };
+    let whole = Span { start: start.start, end: end.end, ..start };
+    let text = row.context.sources.text(whole);
+    found.guess(title, whole, format!("{first}; {text}; {last}"))
+}
+
+/// `lea` of the stack pointer by some bytes, as the set writes asm.
+pub(super) fn move_stack_pointer(context: &Context<'_>, bytes: i64) -> String {
+    let register = Cell::SP.name(context.contract.arch);
+    match context.set.syntax {
+        Syntax::Att => format!("lea {bytes}(%{register}), %{register}"),
+        Syntax::Intel => format!("lea {register}, [{register}{bytes:+}]"),
     }
 }
 

@@ -28,7 +28,16 @@ fn memory(row: &RowCheck<'_>, diagnostics: &mut Diagnostics) {
                 .or_else(|| below(context, event, &error))
         });
         if let Some(found) = found {
-            diagnostics.push(found);
+            let crosses = matches!(context.set.abi, Abi::User) && !context.op.nocall && !context.op.diverges();
+            let own = |event: &Event| matches!(event, Event::StackWrite(_, end) if *end <= 0);
+            diagnostics.push(if crosses && events.iter().any(own) {
+                let red_zone = i64::from(context.contract.arch.table().red_zone);
+                let (down, up) = (-red_zone, red_zone);
+                let [down, up] = [down, up].map(|bytes| fixes::move_stack_pointer(context, bytes));
+                fixes::surround(row, found, "step over the red zone", &down, &up)
+            } else {
+                found
+            });
             return;
         }
     }
@@ -122,15 +131,20 @@ fn pointer(row: &RowCheck<'_>, diagnostics: &mut Diagnostics) {
             Some(ends) => format!("{register} ends {ends} bytes higher than it began"),
             None => format!("{register} ends at an address that is not known to be the one it began with"),
         };
-        diagnostics.push(
-            Diagnostic::new(
-                Code::STACK_POINTER,
-                row.span(exit.from),
-                format!("`{}` does not give the stack pointer back as it was", context.op.name),
-            )
-            .label(label)
-            .note("the function around the site finds its variables and its return address by it"),
-        );
+        let found = Diagnostic::new(
+            Code::STACK_POINTER,
+            row.span(exit.from),
+            format!("`{}` does not give the stack pointer back as it was", context.op.name),
+        )
+        .label(label)
+        .note("the function around the site finds its variables and its return address by it");
+        diagnostics.push(match exit.state.stack_pointer() {
+            Some(ends) if ends < 0 => {
+                let back = fixes::move_stack_pointer(context, -ends);
+                fixes::append(row, found, "move it back at the end", &back)
+            }
+            _ => found,
+        });
         return;
     }
     if let Some(exit) = row.contract_exits().find(|exit| exit.state.x87_depth != 0) {
@@ -150,15 +164,14 @@ fn pointer(row: &RowCheck<'_>, diagnostics: &mut Diagnostics) {
         return;
     }
     if let Some(exit) = row.contract_exits().find(|exit| exit.state.mmx && !context.names(|cell| cell == Cell::FPU)) {
-        diagnostics.push(
-            Diagnostic::new(
-                Code::STACK_POINTER,
-                row.span(exit.from),
-                format!("`{}` leaves the x87 registers marked as in use", context.op.name),
-            )
-            .label("MMX instructions mark all eight, and nothing frees them again")
-            .note("the ABI has the x87 stack empty around calls: the next x87 load would give a NaN")
-            .help("end in `emms`, or name `st0` in the clobbers if the code around the sites does so"),
-        );
+        let found = Diagnostic::new(
+            Code::STACK_POINTER,
+            row.span(exit.from),
+            format!("`{}` leaves the x87 registers marked as in use", context.op.name),
+        )
+        .label("MMX instructions mark all eight, and nothing frees them again")
+        .note("the ABI has the x87 stack empty around calls: the next x87 load would give a NaN")
+        .help("end in `emms`, or name `st0` in the clobbers if the code around the sites does so");
+        diagnostics.push(fixes::append(row, found, "end in `emms`", "emms"));
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn check(context: &Context<'_>, rows: &[RowCheck<'_>], diagnostics: &
                 row.asm_span(),
                 format!("this row of `{}` does not order {what}, and another row does", context.op.name),
             )
-            .label(format!("orders no {what}"))
+            .label("orders less")
             .also(fence.unwrap_or(strongest.asm_span()), format!("orders {}", describe(promised)))
             .note("which row runs depends on the CPU: on some of them the op would be no fence")
             .help(

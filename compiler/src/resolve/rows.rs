@@ -43,15 +43,20 @@ fn count_fits(context: &mut Context<'_>, row: &SourceRow<'_>, groups: &[Expected
     }
     let (Some(first), Some(last)) = (groups.first(), groups.last()) else { return true };
     let named: Vec<_> = row.arches.iter().map(|arch| arch.name()).collect();
-    context.report(
-        Diagnostic::new(
-            Code::BYTE_GROUPS,
-            first.span.to(last.span),
-            format!("{} groups of bytes stand beside a row of {arches} arches", groups.len()),
-        )
-        .label(format!("the row is for {}", named.join(", ")))
-        .help("write one group if all arches have the same bytes, else one for each in the order of the row"),
-    );
+    let list = first.span.to(last.span);
+    let found = Diagnostic::new(
+        Code::BYTE_GROUPS,
+        list,
+        format!("{} groups of bytes stand beside a row of {arches} arches", groups.len()),
+    )
+    .label(format!("the row is for {}", named.join(", ")))
+    .help("write one group if all arches have the same bytes, else one for each in the order of the row");
+    context.report(if groups.iter().all(|group| group.bytes == first.bytes) {
+        let once = context.sources.text(first.span).to_owned();
+        found.fix("write the group once", list, once)
+    } else {
+        found
+    });
     false
 }
 
@@ -83,12 +88,19 @@ pub(super) fn resolve(
 pub(super) fn check(context: &mut Context<'_>, op: &mut Op<ResolvedRow>, world: &World) {
     let (partial, damaged, name, span) = (op.partial, op.damaged, op.name.clone(), op.span);
     let mut open = Vec::new();
+    let of_several: Vec<Span> = match &op.contracts[..] {
+        [one, other] => {
+            let both = |row: &&ResolvedRow| other.rows.iter().any(|of_other| of_other.span == row.span);
+            one.rows.iter().filter(both).map(|row| row.span).collect()
+        }
+        _ => Vec::new(),
+    };
     for contract in &mut op.contracts {
         let mut earlier: Vec<(Vec<Term>, Span)> = Vec::new();
         for row in &mut contract.rows {
             simplify(context, row, world);
             let terms = terms(row);
-            check_reachable(context, row, &terms, &earlier, world, contract.arch);
+            check_reachable(context, row, &terms, &earlier, world, (contract.arch, !of_several.contains(&row.span)));
             earlier.push((terms, row.span));
         }
         if !partial && !damaged && contract.rows.iter().all(|row| row.when.is_some()) {
@@ -147,20 +159,21 @@ fn simplify(context: &mut Context<'_>, row: &mut ResolvedRow, world: &World) {
     }
 }
 
-/// Reports a row that no machine would choose.
+/// Reports a row that no machine would choose; `arch` comes with whether the row is of that arch only.
 fn check_reachable(
     context: &mut Context<'_>,
     row: &ResolvedRow,
     terms: &[Term],
     earlier: &[(Vec<Term>, Span)],
     world: &World,
-    arch: Arch,
+    (arch, alone): (Arch, bool),
 ) {
     if let Some(when) = row.when.as_ref().filter(|_| !terms.iter().any(|term| world.possible(*term))) {
         context.report(
             Diagnostic::new(Code::UNREACHABLE_ROW, when.span, format!("`{}` can never hold", when.text))
                 .label("no CPU of this set is like that")
-                .note("the baseline and what features imply are taken into account"),
+                .note("the baseline and what features imply are taken into account")
+                .guess("drop the row", context.sources.cut(row.span), ""),
         );
         return;
     }
@@ -174,6 +187,8 @@ fn check_reachable(
         row.when.as_ref().map_or(row.span, |when| when.span),
         format!("this row is never chosen on {}", arch.name()),
     );
+    // On the other arch it may be chosen.
+    let found = if alone { found.guess("drop the row", context.sources.cut(row.span), "") } else { found };
     context.report(match earlier.iter().find(|(terms, _)| hidden(terms)) {
         Some((_, span)) => found
             .label("whenever this holds, an earlier row is taken")
