@@ -84,7 +84,19 @@ fn adjust(candidate: &mut Candidate) {
         _ => {}
     }
     // To and from memory a selector has 16 bits, which `movl` and `movq` deny.
-    if matches!(candidate.code, Mov_r32m16_Sreg | Mov_r64m16_Sreg | Mov_Sreg_r32m16 | Mov_Sreg_r64m16) {
+    if matches!(
+        candidate.code,
+        Mov_r32m16_Sreg
+            | Mov_r64m16_Sreg
+            | Mov_Sreg_r32m16
+            | Mov_Sreg_r64m16
+            | Sldt_r32m16
+            | Sldt_r64m16
+            | Str_r32m16
+            | Str_r64m16
+            | Smsw_r32m16
+            | Smsw_r64m16
+    ) {
         for op in &mut form.ops {
             *op = match *op {
                 R32_OR_MEM => R32_ONLY,
@@ -344,6 +356,10 @@ fn att_names(candidate: &Candidate, sized: &BTreeSet<&str>, xyz: &BTreeSet<&str>
             }
             return vec![m.to_string(), format!("{m}{from}"), format!("{sign}{from}"), format!("{sign}{from}{to}")];
         }
+        if code.starts_with("Jmp_rel") {
+            // GNU as knows a size letter at the indirect jump only.
+            return vec![m.to_string()];
+        }
         if m == "movsxd" {
             return match code.as_str() {
                 "Movsxd_r64_rm32" => {
@@ -593,6 +609,16 @@ pub fn can_confuse(a: &Candidate, b: &Candidate) -> bool {
     memory && a.form.mem != b.form.mem
 }
 
+/// The name under which a form would leave its size open for want of operands: `stos`, `in $3`.
+fn open_without_operands(candidate: &Candidate) -> Option<&'static str> {
+    let m = candidate.mnemonic.as_str();
+    match candidate.op_count() {
+        0 => STRING_STEMS.iter().find(|(name, _)| *name == m).map(|&(_, stem)| stem),
+        1 => ["in", "out"].into_iter().find(|&name| name == m),
+        _ => None,
+    }
+}
+
 /// All names with their lists.
 pub fn names(candidates: &[Candidate]) -> BTreeMap<String, Name> {
     let sized = words(SIZED);
@@ -635,10 +661,14 @@ pub fn names(candidates: &[Candidate]) -> BTreeMap<String, Name> {
             if code == "Movsxd_r16_rm16" && !candidate.variant {
                 continue;
             }
-            let att = att_names(candidate, &sized, &xyz);
-            let intel = intel_names(candidate);
+            let mut att = att_names(candidate, &sized, &xyz);
+            let mut intel = intel_names(candidate);
             for name in intel_sized_names(candidate, &att, &intel) {
                 late.push((name, 3 + mode, index));
+            }
+            if let Some(open) = open_without_operands(candidate) {
+                att.retain(|name| name != open);
+                intel.retain(|name| name != open);
             }
             for (names, column) in [(att, mode), (intel, 3 + mode)] {
                 for name in names {

@@ -62,6 +62,9 @@ impl Assembler<'_> {
                         self.cur.space();
                         // `*%es:(%eax)` and `%es:*(%eax)` are the same.
                         let star = self.cur.eat(b'*');
+                        if star {
+                            self.check_star(self.cur.pos - 1)?;
+                        }
                         self.cur.space();
                         let mut operand = self.att_memory(start)?;
                         operand.seg = register.number + 1;
@@ -83,6 +86,7 @@ impl Assembler<'_> {
             }
             b'*' => {
                 self.cur.pos += 1;
+                self.check_star(start)?;
                 self.cur.space();
                 if self.cur.peek() == b'*' {
                     let here = self.cur.pos;
@@ -107,6 +111,24 @@ impl Assembler<'_> {
             }
             _ => self.att_memory(start),
         }
+    }
+
+    /// A `*` belongs to jumps and calls.
+    fn check_star(&mut self, at: usize) -> Result<(), Failed> {
+        let name = self.str(self.insn.name.start as usize, self.insn.name.end as usize).to_ascii_lowercase();
+        let near = name.strip_prefix('l').unwrap_or(&name);
+        if near.starts_with("jmp") || near.starts_with("call") {
+            return Ok(());
+        }
+        self.report(
+            Diagnostic::error(
+                ErrorKind::Syntax,
+                at..at + 1,
+                format!("`*` marks the target of a jump, not an operand of `{name}`"),
+            )
+            .label("take it away"),
+        );
+        Err(Failed)
     }
 
     /// An immediate operand with this value.
@@ -265,7 +287,7 @@ impl Assembler<'_> {
         if operand.classes & kinds::MEM_DX == 0 {
             self.classify_memory(&mut operand)?;
         }
-        if indirect {
+        if indirect && self.insn.count == 0 {
             // The linker can make `lea` of `mov x@GOT,%eax`, but not of its short form.
             operand.classes &= !kinds::MOFFS;
         }

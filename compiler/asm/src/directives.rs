@@ -230,20 +230,7 @@ impl<'t> Assembler<'t> {
         }
         loop {
             self.cur.space();
-            let from = self.cur.pos;
-            let negative = self.cur.eat(b'-');
-            let mut value = None;
-            if CLASS[self.cur.peek() as usize] & DIGIT != 0 {
-                value = lexer::number(&mut self.cur);
-            }
-            let Some(value) = value else {
-                let span = from..self.cur.pos.max(from + 1);
-                self.report(
-                    Diagnostic::error(ErrorKind::Directive, span, "`.octa` takes numbers").label("expected a number"),
-                );
-                return Err(Failed);
-            };
-            let value = if negative { value.wrapping_neg() } else { value };
+            let value = self.octa_value()?;
             self.out.extend_from_slice(&value.to_le_bytes());
             self.cur.space();
             if !self.cur.eat(b',') {
@@ -253,6 +240,24 @@ impl<'t> Assembler<'t> {
         self.expect_end()?;
         self.item(begin, start as u32, ItemKind::Data);
         Ok(())
+    }
+
+    /// A number of up to 128 bits, or an expression, which has 64: GNU as extends it with its sign where a minus stands
+    /// before it, with zeros otherwise.
+    fn octa_value(&mut self) -> Result<u128, Failed> {
+        let from = self.cur.pos;
+        let negative = self.cur.eat(b'-');
+        if CLASS[self.cur.peek() as usize] & DIGIT != 0
+            && let Some(value) = lexer::number(&mut self.cur)
+        {
+            self.cur.space();
+            if self.cur.at_end() || self.cur.peek() == b',' {
+                return Ok(if negative { value.wrapping_neg() } else { value });
+            }
+        }
+        self.cur.pos = from;
+        let value = self.constant()?;
+        Ok(if negative { i128::from(value) as u128 } else { u128::from(value as u64) })
     }
 
     fn strings(&mut self, start: usize, terminated: bool) -> Result<(), Failed> {

@@ -195,7 +195,7 @@ impl Assembler<'_> {
         }
         if operand.classes & kinds::MEM_DX == 0 {
             self.classify_memory(&mut operand)?;
-            if fixups::is_got(node.value.modifier) {
+            if fixups::is_got(node.value.modifier) && self.insn.count != 0 {
                 operand.classes &= !kinds::MOFFS;
             }
         }
@@ -420,10 +420,6 @@ impl Assembler<'_> {
                     // ~x is -1 - x.
                     _ => self.combine(Operator::Subtract, zero, node, start),
                 };
-            }
-            b'0'..=b'9' => {
-                let value = self.unary(depth)?;
-                return Ok(Node { value, ..Node::default() });
             }
             _ => {}
         }

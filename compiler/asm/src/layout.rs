@@ -296,36 +296,59 @@ impl Assembler<'_> {
                 What::Align { .. } => 0,
             })
             .collect();
-        let mut ends = vec![0u32; sizes.len()];
-        for pass in 0.. {
-            let mut total = 0;
-            for (k, mark) in self.marks.iter().enumerate() {
-                if let What::Align { power, fill: _, max, .. } = mark.what {
-                    let position = mark.offset + total;
-                    let padding = position.wrapping_neg() & ((1u32 << power) - 1);
-                    sizes[k] = if padding > max { 0 } else { padding };
-                }
-                total += sizes[k];
-                ends[k] = total;
+        // A fragment is what stands before a mark and behind the one before it; `starts` are their addresses.
+        let begins = |fragment: usize| fragment.checked_sub(1).map_or(0, |mark| i64::from(self.marks[mark].offset));
+        let padding = |address: i64, power: u8, max: u32| {
+            let padding = (address as u32).wrapping_neg() & ((1u32 << power) - 1);
+            if padding > max { 0 } else { padding }
+        };
+        let mut starts = Vec::with_capacity(sizes.len());
+        // How many alignments are before the fragment.
+        let mut regions = Vec::with_capacity(sizes.len() + 1);
+        let (mut start, mut region) = (0, 0u32);
+        for (k, mark) in self.marks.iter().enumerate() {
+            starts.push(start);
+            regions.push(region);
+            let at = start + i64::from(mark.offset) - begins(k);
+            if let What::Align { power, max, .. } = mark.what {
+                sizes[k] = padding(at, power, max);
+                region += 1;
             }
+            start = at + i64::from(sizes[k]);
+        }
+        starts.push(start);
+        regions.push(region);
+        // GNU as's order of things: one walk over the fragments per pass, in which what is ahead has its old address still.
+        for pass in 0.. {
+            let mut stretch = 0;
             let mut changed = false;
             for (k, mark) in self.marks.iter().enumerate() {
-                let (What::Jump { near_len, width, .. }, Some((place, constant))) = (mark.what, targets[k]) else {
-                    continue;
+                starts[k] += stretch;
+                let at = starts[k] + i64::from(mark.offset) - begins(k);
+                let size = match (mark.what, targets[k]) {
+                    (What::Align { power, max, .. }, _) => padding(at, power, max),
+                    (What::Jump { near_len, width, .. }, Some((place, constant))) if sizes[k] == 2 => {
+                        let fragment = place.mark as usize;
+                        let mut to = starts[fragment] + i64::from(place.offset) - begins(fragment) + constant;
+                        if fragment > k && stretch != 0 {
+                            // What is ahead will move as far, unless an alignment swallows it.
+                            if stretch < 0 || regions[fragment] == regions[k] {
+                                to += stretch;
+                            } else {
+                                to = to.max(starts[k]);
+                            }
+                        }
+                        let distance = to - (at + 2);
+                        let fits = distance as i8 as i64 == distance && pass < MAX_PASSES;
+                        if fits { 2 } else { u32::from(near_len + width) }
+                    }
+                    _ => sizes[k],
                 };
-                if sizes[k] != 2 {
-                    continue;
-                }
-                let from = i64::from(mark.offset) + i64::from(ends[k]);
-                let to = i64::from(place.offset)
-                    + if place.mark == 0 { 0 } else { i64::from(ends[place.mark as usize - 1]) }
-                    + constant;
-                let distance = to - from;
-                if distance as i8 as i64 != distance || pass >= MAX_PASSES {
-                    sizes[k] = u32::from(near_len + width);
-                    changed = true;
-                }
+                changed |= size != sizes[k];
+                stretch += i64::from(size) - i64::from(sizes[k]);
+                sizes[k] = size;
             }
+            *starts.last_mut().unwrap_or(&mut 0) += stretch;
             if !changed {
                 break;
             }
@@ -519,6 +542,18 @@ impl Assembler<'_> {
         if let Some(modified) = fixups::modifier_kind(value.modifier) {
             kind = modified;
         }
+        // Modifiers mean relocations of 32 bits or, in ELF64, 64; ELF32 has no other of 64 bits either.
+        if value.modifier != 0 && field.width < 4 || self.object != Mode::Bits64 && field.width == 8 {
+            self.report(
+                Diagnostic::error(
+                    ErrorKind::ImmediateRange,
+                    span,
+                    format!("no relocation puts `{symbol}` into {} bits", u32::from(field.width) * 8),
+                )
+                .label("the linker could not fill this field"),
+            );
+            return;
+        }
         if self.object != Mode::Bits64 {
             let bits = u32::from(field.width) * 8;
             if !relative && bits < 32 && constant.unsigned_abs() >> bits != 0 {
@@ -543,7 +578,8 @@ impl Assembler<'_> {
         let signed_only = field.kind == FixupKind::Abs32Signed;
         let fits = bits >= 64
             || constant == constant << (64 - bits) >> (64 - bits)
-            || !signed_only && (0..1i64 << bits).contains(&constant);
+            // GNU as checks the magnitude only.
+            || !signed_only && constant.unsigned_abs() >> bits == 0;
         if !fits {
             let span = field.start as usize..field.end as usize;
             self.report(

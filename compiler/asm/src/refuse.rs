@@ -45,6 +45,8 @@ impl Assembler<'_> {
         };
         let problem = if prefixes.segment != 0 && (0..self.insn.count).any(clash) {
             "the operand has another segment already"
+        } else if (prefixes.segment != 0 || prefixes.address) && crate::far::is_far_pointer(form) {
+            "a direct branch reads no memory"
         } else if prefixes.address
             && self.insn.ops[..self.insn.count].iter().any(|op| op.is_memory() && op.addr != 0 && !need_address)
         {
