@@ -3,6 +3,7 @@
 //! File 0 of such a compilation is the text of the op; file N is the Nth part of the frame. Part 1 is empty and stands
 //! for the start of the root file.
 
+use super::basis::{Basis, Change};
 use super::piece::Piece;
 use super::{Origin, Placed};
 use crate::check::{self, Checked};
@@ -13,6 +14,7 @@ use crate::source::{FileId, SourceMap, Span};
 use crate::syntax::ast::{Ast, Branch, ClauseKind, Item, Op, Returns, Word};
 use crate::syntax::{Parsed, Reader};
 use crate::{assemble, resolve};
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,10 +23,17 @@ const OP: FileId = FileId(0);
 /// The file of a finding that only says that there are others.
 const ELSEWHERE: FileId = FileId(u32::MAX);
 
+/// Of how many frames the findings about an op are kept: what is typed is often taken back.
+const KEPT: usize = 3;
+
 /// The items that are no ops.
 pub(super) struct Frame {
     /// Tells this frame from all others.
     number: u64,
+    /// What ops read of it.
+    basis: Rc<Basis>,
+    /// What is other than in earlier frames.
+    changes: RefCell<Vec<(Rc<Basis>, Rc<Change>)>>,
     /// The texts of its parts.
     parts: Vec<String>,
     ast: Ast,
@@ -37,18 +46,40 @@ pub(super) struct Frame {
 #[derive(Debug)]
 pub(super) struct OpFindings {
     pub(super) list: Vec<Diagnostic>,
-    /// The declared features that the op does not use, by their part of the frame; `None` if it might use any.
-    unused: Option<BTreeSet<FileId>>,
+    /// The declared features that the op uses; `None` if it might use any.
+    uses: Option<BTreeSet<String>>,
+    /// The CPU features that its rows need.
+    pub(super) needs: BTreeSet<String>,
+    /// Whether a finding points into the frame.
+    points_out: bool,
 }
 
 impl OpFindings {
+    fn new(list: Vec<Diagnostic>, uses: Option<BTreeSet<String>>, needs: BTreeSet<String>) -> Self {
+        let out = |span: Span| span.file != OP;
+        let points_out = list.iter().any(|found| {
+            out(found.primary.span)
+                || found.secondary.iter().any(|label| out(label.span))
+                || found.fix.as_ref().is_some_and(|fix| out(fix.span))
+        });
+        Self { list, uses, needs, points_out }
+    }
+
     /// Keeps the features that this op does not use either.
-    pub(super) fn retain_unused(&self, unused: &mut BTreeSet<FileId>) {
-        match &self.unused {
-            Some(mine) => unused.retain(|feature| mine.contains(feature)),
+    pub(super) fn retain_unused(&self, unused: &mut BTreeSet<String>) {
+        match &self.uses {
+            Some(mine) => unused.retain(|feature| !mine.contains(feature)),
             None => unused.clear(),
         }
     }
+}
+
+/// What was found in an op, and in which frame.
+#[derive(Debug)]
+pub(super) struct Known {
+    frame: u64,
+    basis: Rc<Basis>,
+    found: Rc<OpFindings>,
 }
 
 /// What the phases made of one op. Spans count from the start of its [`Piece`].
@@ -79,7 +110,7 @@ impl Frame {
         (texts, places)
     }
 
-    pub(super) fn new(parts: Vec<String>) -> Self {
+    pub(super) fn new(parts: Vec<String>, before: Option<&Self>) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let mut sources = SourceMap::default();
         sources.add(String::new(), String::new());
@@ -96,9 +127,14 @@ impl Frame {
             }
         }
         let mut diagnostics = Diagnostics::default();
-        analyse(&ast, &sources, &mut diagnostics);
+        let checked = analyse(&ast, &sources, &mut diagnostics);
         let alone = diagnostics.list().to_vec();
-        Self { number: NUMBER.fetch_add(1, Ordering::Relaxed), parts, ast, sources, alone }
+        let set = checked.as_ref().map(|checked| &checked.unit().set);
+        let basis = Basis::new(&ast, &sources, set, diagnostics.has_errors());
+        let same = before.filter(|before| *before.basis == basis).map(|before| Rc::clone(&before.basis));
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let basis = same.unwrap_or_else(|| Rc::new(basis));
+        Self { number, basis, changes: RefCell::default(), parts, ast, sources, alone }
     }
 
     pub(super) fn is_of(&self, parts: &[String]) -> bool {
@@ -106,27 +142,51 @@ impl Frame {
     }
 
     /// The declared features, as long as no op is looked at.
-    pub(super) fn unused(&self) -> impl Iterator<Item = FileId> + '_ {
-        self.alone.iter().filter(|found| found.code == Code::UNUSED_FEATURE).map(|found| found.primary.span.file)
+    pub(super) fn unused(&self) -> impl Iterator<Item = String> + '_ {
+        self.unused_features().map(|found| self.sources.text(found.primary.span).to_owned())
+    }
+
+    fn unused_features(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.alone.iter().filter(|found| found.code == Code::UNUSED_FEATURE)
     }
 
     /// The findings about declared features that none uses.
-    pub(super) fn unused_findings<'a>(&'a self, unused: &'a BTreeSet<FileId>) -> impl Iterator<Item = &'a Diagnostic> {
-        self.alone
-            .iter()
-            .filter(|found| found.code == Code::UNUSED_FEATURE && unused.contains(&found.primary.span.file))
+    pub(super) fn unused_findings<'a>(&'a self, unused: &'a BTreeSet<String>) -> impl Iterator<Item = &'a Diagnostic> {
+        self.unused_features().filter(|found| unused.contains(self.sources.text(found.primary.span)))
     }
 
     /// What the phases after parsing find in an op.
     pub(super) fn findings(&mut self, piece: &Piece) -> Rc<OpFindings> {
-        if let Some((number, found)) = &*piece.checked.borrow()
-            && *number == self.number
-        {
-            return Rc::clone(found);
+        let mut known = piece.known.borrow_mut();
+        if let Some(at) = known.iter().position(|known| self.still_holds(known, piece)) {
+            known[..=at].rotate_right(1);
+            let known = &mut known[0];
+            (known.frame, known.basis) = (self.number, Rc::clone(&self.basis));
+            return Rc::clone(&known.found);
         }
         let found = Rc::new(self.run(piece, None));
-        *piece.checked.borrow_mut() = Some((self.number, Rc::clone(&found)));
+        known.insert(0, Known { frame: self.number, basis: Rc::clone(&self.basis), found: Rc::clone(&found) });
+        known.truncate(KEPT);
         found
+    }
+
+    /// Whether what was found in another frame is what would be found in this one.
+    fn still_holds(&self, known: &Known, piece: &Piece) -> bool {
+        if known.found.points_out && known.frame != self.number {
+            return false;
+        }
+        if Rc::ptr_eq(&known.basis, &self.basis) {
+            return true;
+        }
+        let mut changes = self.changes.borrow_mut();
+        let change =
+            changes.iter().find(|(basis, _)| Rc::ptr_eq(basis, &known.basis)).map(|(_, change)| Rc::clone(change));
+        let change = change.unwrap_or_else(|| {
+            let change = Rc::new(Change::between(&known.basis, &self.basis));
+            changes.push((Rc::clone(&known.basis), Rc::clone(&change)));
+            change
+        });
+        !change.concerns(piece, &known.found)
     }
 
     /// What resolving finds in an op that cannot be assembled because another has its name.
@@ -142,24 +202,29 @@ impl Frame {
     }
 
     fn run(&mut self, piece: &Piece, taken: Option<&Word>) -> OpFindings {
+        #[cfg(test)]
+        RUNS.with(|runs| runs.set(runs.get() + 1));
         let Some(item @ (Item::Op(_) | Item::Branch(_))) = piece.item() else {
-            return OpFindings { list: Vec::new(), unused: None };
+            return OpFindings::new(Vec::new(), None, BTreeSet::new());
         };
         let mut diagnostics = Diagnostics::default();
         let (set, sources) = self.with(piece, item, taken);
-        analyse(set.ast, sources, &mut diagnostics);
+        let checked = analyse(set.ast, sources, &mut diagnostics);
         drop(set);
-        let mut unused = BTreeSet::new();
+        let ops = checked.iter().flat_map(|checked| &checked.unit().ops);
+        let rows = ops.flat_map(|op| &op.contracts).flat_map(|contract| &contract.rows);
+        let needs = rows.flat_map(|row| &row.effects.features).cloned().collect();
+        // No word about features may mean that all are used, or that nothing can be said: the same to us.
+        let mut uses = self.basis.features.clone();
         let mut list = Vec::new();
         for found in diagnostics.list() {
             if found.code == Code::UNUSED_FEATURE {
-                unused.insert(found.primary.span.file);
+                uses.remove(self.sources.text(found.primary.span));
             } else if found.primary.span.file == OP || !self.alone.contains(found) {
                 list.push(found.clone());
             }
         }
-        // No word about features may mean that all are used, or that nothing can be said: the same to us.
-        OpFindings { list, unused: Some(unused) }
+        OpFindings::new(list, Some(uses), needs)
     }
 
     /// The set with one op.
@@ -300,4 +365,15 @@ fn comments_len(text: &str) -> usize {
         line.is_empty() || line.starts_with("//")
     };
     text.split_inclusive('\n').take_while(is_comment).map(str::len).sum()
+}
+
+#[cfg(test)]
+thread_local! {
+    static RUNS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// How many ops this thread has compiled.
+#[cfg(test)]
+pub(super) fn runs() -> usize {
+    RUNS.with(std::cell::Cell::get)
 }

@@ -2,11 +2,12 @@
 //!
 //! A file is cut into items before it is parsed, and what the phases say of an op depends on its own text and on what
 //! is no op: the `patchset` block and the features, here the frame. So each op is compiled alone in that frame,
-//! once, by the same phases as ever. What ops have to do with each other (their names, the identity row, features that
+//! once, by the same phases as ever, and again only if something of the frame changed that it reads (`basis`). What ops have to do with each other (their names, the identity row, features that
 //! none uses) is found out by one more run over the names of all ops.
 //!
 //! The findings are those of [`compile`](crate::compile), which a test holds against them.
 
+mod basis;
 mod frame;
 mod piece;
 #[cfg(test)]
@@ -102,7 +103,7 @@ impl Session {
         }
         let (frame, frame_places) = Frame::parts(&items);
         if self.frame.as_ref().is_none_or(|old| !old.is_of(&frame)) {
-            self.frame = Some(Frame::new(frame));
+            self.frame = Some(Frame::new(frame, self.frame.as_ref()));
         }
         let mut analysis = Analysis { sources, items, diagnostics, frame_places };
         if let Some(frame) = &mut self.frame {
@@ -137,7 +138,10 @@ impl Analysis {
     }
 
     fn add_findings(&mut self, frame: &mut Frame) {
-        let mut unused: BTreeSet<FileId> = frame.unused().collect();
+        let mut unused: BTreeSet<String> = frame.unused().collect();
+        // Resolving tells a mistake in the frame once, whatever ops it shows in.
+        let mut told = BTreeSet::new();
+        let mut again = |found: &Diagnostic| found.code == Code::CONTRACT && !told.insert(found.primary.span);
         let across = frame.across(&self.items, self.diagnostics.has_errors());
         for (index, item) in self.items.iter().enumerate().filter(|(_, item)| item.piece.stands_alone()) {
             let found = frame.findings(&item.piece);
@@ -145,11 +149,17 @@ impl Analysis {
             let double = across.doubles.contains(&index).then(|| frame.resolve_findings(&item.piece)).flatten();
             let own = Origin { file: item.file, base: item.range.start };
             for found in &double.as_ref().unwrap_or(&found).list {
+                if found.primary.span.file != FileId(0) && again(found) {
+                    continue;
+                }
                 self.diagnostics.push(moved(found, |span| place(span, own, &self.frame_places)));
             }
         }
         let nowhere = Origin { file: FileId(0), base: 0 };
         for found in &across.list {
+            if across.item(found.primary.span.file).is_none() && again(found) {
+                continue;
+            }
             self.diagnostics.push(moved(found, |span| match across.item(span.file) {
                 Some(index) => self.items[index].span(span),
                 None => place(span, nowhere, &self.frame_places),

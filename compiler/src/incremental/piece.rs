@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
-use super::frame::OpFindings;
+use super::frame::Known;
 use super::{Origin, Placed, moved};
 
 /// The text of an item and what is known of it alone.
@@ -22,8 +22,8 @@ pub struct Piece {
     pub content: Content,
     /// What the parser found; spans count from the start of the text.
     pub(super) findings: Vec<Diagnostic>,
-    /// What the later phases found in the frame of that number.
-    pub(super) checked: RefCell<Option<(u64, Rc<OpFindings>)>>,
+    /// What the later phases found in it in the last few frames, the last one first.
+    pub(super) known: RefCell<Vec<Known>>,
 }
 
 /// What a piece says.
@@ -57,7 +57,7 @@ impl Piece {
             }
         };
         let findings = diagnostics.list().to_vec();
-        Self { text: text.to_owned(), content, findings, checked: RefCell::new(None) }
+        Self { text: text.to_owned(), content, findings, known: RefCell::default() }
     }
 
     /// Its item.

@@ -98,6 +98,42 @@ fn findings_are_those_of_a_whole_compilation() {
     }
 }
 
+/// What ops read of the frame differs from op to op: whatever changed there, and from whatever to whatever.
+#[test]
+fn findings_follow_the_frame() {
+    let set = SET.to_owned()
+        + "\nop count(value: word) -> count: word {\n    partial\n    clobbers flags\n    x86_64 when popcnt { popcnt {value}, {count} }\n}\n\nop cas() {\n    clobbers flags, memory\n    x86_64 { lock cmpxchg16b (%rdi) }\n}\n\nop kept() {\n    clobbers rax\n    allow(PV0504, \"kept\")\n    x86 when pmem { nop; nop }\n    x86 { nop }\n}\n\nfeature pmem\n";
+    let frames: Vec<String> = [
+        ("patchset demo", "patchset other"),
+        ("patchset demo", "xpatchset demo"),
+        ("x86_64, i386\n    base", "x86_64\n    base"),
+        ("x86_64, i386\n    base", "x86_64, i386x\n    base"),
+        ("x86_64_v1\n", "x86_64_v2\n"),
+        ("x86_64_v1\n", "x86_64_v1x\n"),
+        ("x86_64_v1\n}", "x86_64_v1\n    site call.abs\n}"),
+        ("x86_64_v1\n}", "x86_64_v1\n    site nop(2)\n}"),
+        ("x86_64_v1\n}", "x86_64_v1\n    abi user\n}"),
+        ("x86_64_v1\n}", "x86_64_v1\n    syntax intel\n}"),
+        ("x86_64_v1\n}", "x86_64_v1\n    baseline cx16\n}"),
+        ("feature other", "feature othe"),
+        ("feature pmem", "feature pmem2"),
+        ("include \"common.pv\"", "// include"),
+        ("/// Not used", "\n/// Not used"),
+    ]
+    .map(|(from, to)| {
+        assert!(set.contains(from), "{from}");
+        set.replacen(from, to, 1)
+    })
+    .into();
+    let mut session = Session::default();
+    for one in &frames {
+        for other in &frames {
+            session.analyse("set.pv", &MemoryLoader::from_iter([("set.pv", one.as_str()), ("common.pv", COMMON)]));
+            check(&mut session, other);
+        }
+    }
+}
+
 #[test]
 fn random_edits_leave_no_stale_finding() {
     let mut session = Session::default();
@@ -147,4 +183,24 @@ fn only_what_changed_is_compiled_again() {
     let after = check(&mut session, &SET.replace("{ pushf; ", "{  pushf; "));
     let same = before.items.iter().zip(&after.items).filter(|(a, b)| std::rc::Rc::ptr_eq(&a.piece, &b.piece)).count();
     assert_eq!(same, before.items.len() - 1);
+}
+
+#[test]
+fn only_what_reads_a_change_of_the_frame_is_compiled_again() {
+    let again = |from: &str, to: &str| {
+        let mut session = Session::default();
+        check(&mut session, SET);
+        let before = super::frame::runs();
+        check(&mut session, &SET.replacen(from, to, 1));
+        let runs = super::frame::runs() - before;
+        check(&mut session, SET);
+        assert_eq!(super::frame::runs() - before, runs, "what was typed was taken back: {to}");
+        runs
+    };
+    assert_eq!(again("patchset demo", "patchset demonstration"), 0);
+    assert_eq!(again("x86_64_v1", "  x86_64_v1 // as old as can be"), 0);
+    // The op that names the feature.
+    assert_eq!(again("feature other", "feature others"), 1);
+    // The one with a condition.
+    assert_eq!(again("baseline x86_64_v1", "baseline x86_64_v2"), 1);
 }
