@@ -32,16 +32,27 @@ impl<'a> Near<'a> {
     }
 }
 
+/// The longest name that may be a typing error of another, and the longest that it may be one of.
+const LONGEST: usize = 64;
+const LONGEST_KNOWN: usize = LONGEST + LONGEST.div_ceil(3);
+
 /// The candidate nearest to `wanted`, if one is near enough to be worth a suggestion.
 pub(crate) fn nearest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<Near<'a>> {
     // A name of a hundred letters is no typing error, and the distance is quadratic.
-    if wanted.is_empty() || wanted.len() > 64 {
+    if wanted.is_empty() || wanted.len() > LONGEST {
         return None;
     }
     let limit = wanted.len().div_ceil(3);
+    let of_wanted = letters(wanted);
     let mut near: Vec<(usize, &str)> = candidates
         .into_iter()
         .filter(|candidate| candidate.len().abs_diff(wanted.len()) <= limit)
+        .filter(|candidate| {
+            // Each letter that only one of the two has takes a change: that tells most candidates apart at once.
+            let of_candidate = letters(candidate);
+            let missing = (of_wanted & !of_candidate).count_ones().max((of_candidate & !of_wanted).count_ones());
+            missing as usize <= limit
+        })
         .map(|candidate| (distance(wanted, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .collect();
@@ -57,23 +68,30 @@ fn digits(name: &str) -> String {
     name.chars().filter(char::is_ascii_digit).collect()
 }
 
+/// The letters of a name as a set; some share a bit.
+fn letters(name: &str) -> u64 {
+    name.bytes().fold(0, |set, byte| set | 1 << (byte.to_ascii_lowercase() % 64))
+}
+
 /// How many letters are changed, added, dropped or swapped with their neighbour between two names (optimal string
-/// alignment); case counts as no change.
+/// alignment); case counts as no change. Both are at most [`LONGEST_KNOWN`] bytes long.
 fn distance(a: &str, b: &str) -> usize {
-    let (a, b) = (a.to_ascii_lowercase().into_bytes(), b.to_ascii_lowercase().into_bytes());
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let same = |a: u8, b: u8| a.eq_ignore_ascii_case(&b);
+    let mut before = [0; LONGEST_KNOWN + 1];
+    let mut last = std::array::from_fn(|j| j);
+    let mut row = [0; LONGEST_KNOWN + 1];
     for i in 1..=a.len() {
-        let mut row = vec![i];
+        row[0] = i;
         for j in 1..=b.len() {
-            let changed = usize::from(a[i - 1] != b[j - 1]);
+            let changed = usize::from(!same(a[i - 1], b[j - 1]));
             let mut best = (last[j - 1] + changed).min(last[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+            if i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1]) {
                 best = best.min(before[j - 2] + 1);
             }
-            row.push(best);
+            row[j] = best;
         }
-        before = std::mem::replace(&mut last, row);
+        (before, last, row) = (last, row, before);
     }
     last[b.len()]
 }

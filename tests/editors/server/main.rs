@@ -1,5 +1,7 @@
 //! `pvc lsp` in real editors, headless: a file with mistakes is opened, shown, mended, formatted and renamed in.
 
+mod vscode;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
