@@ -14,6 +14,9 @@ fn main() {
 mod many;
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod peers;
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn main() {
     use many::{Arena, Fixture, fill_live, text};
     use pvc_runtime::user::live::{Request, View, patch_all};
@@ -21,6 +24,8 @@ fn main() {
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
     const ROUNDS: usize = 201;
+    /// Sites, and bytes from one to the next.
+    const SIZES: [(usize, usize); 4] = [(1, 17), (1000, 17), (10_000, 17), (10_000, 101)];
     // `cargo bench --bench live -- Window`: that view alone.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let wanted = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
@@ -61,7 +66,7 @@ fn main() {
             if !wanted(&format!("{view:?}")) {
                 continue;
             }
-            for (sites, step) in [(1, 17), (1000, 17), (10_000, 17), (10_000, 101)] {
+            for (sites, step) in SIZES {
                 let (file, len) = text(sites, step);
                 let arena = Arena::new(&file, len, libc::PROT_READ | libc::PROT_EXEC);
                 fill_live(&arena, sites, step);
@@ -84,4 +89,13 @@ fn main() {
         }
         stop.store(true, Relaxed);
     });
+    if wanted("C") {
+        for (compiler, program) in peers::c_runtime() {
+            println!("C, {compiler}");
+            for (sites, step) in SIZES {
+                let arguments = [sites, step, ROUNDS].map(|number| number.to_string());
+                print!("{}", peers::run(std::process::Command::new(&program).arg("live").args(arguments)));
+            }
+        }
+    }
 }

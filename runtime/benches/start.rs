@@ -10,6 +10,9 @@
 mod many;
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod peers;
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn main() {
     linux::main();
 }
@@ -22,8 +25,10 @@ fn main() {
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod linux {
     use super::many::{Arena, Fixture, fill, text};
+    use super::peers;
     use pvc_runtime::{Features, Options, user};
     use std::fs::File;
+    use std::process::Command;
     use std::time::Duration;
 
     const SITES: usize = 1_000_000;
@@ -91,6 +96,7 @@ mod linux {
     }
 
     pub(super) fn main() {
+        let c_runtimes = peers::c_runtime();
         println!("{SITES} sites, {ROUNDS} rounds; nanoseconds of CPU time a site, median (best)");
         for (name, step) in [("dense, a site every 17 bytes", 17), ("sparse, every 101 bytes", 101)] {
             let (file, len) = text(SITES, step);
@@ -108,10 +114,15 @@ mod linux {
                 (per_site(times[ROUNDS / 2]), per_site(times[0]))
             });
             println!("{name}, {} pages", len / 4096);
+            println!(" Rust");
             println!("  patch                    {:7.2} ({:.2})", first.0, first.1);
             println!("  reference                {:7.2} ({:.2})", reference.0, reference.1);
             println!("  patch : reference        {:7.2} ({:.2})", first.0 / reference.0, first.1 / reference.1);
             println!("  again, pages are private {:7.2} ({:.2})", again.0, again.1);
+            for (compiler, program) in &c_runtimes {
+                let arguments = [SITES, step, ROUNDS].map(|number| number.to_string());
+                print!(" C, {compiler}\n{}", peers::run(Command::new(program).arg("start").args(arguments)));
+            }
         }
     }
 }

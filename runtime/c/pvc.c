@@ -134,6 +134,8 @@ static enum pv_status locate(const struct pv_set *set, const struct pv_site *rec
 	return PV_E_SITE;
 }
 
+#include "pvc_known.h"
+
 static int holds(const struct pv_plan *form, unsigned len, const unsigned char *at)
 {
 	unsigned char bytes[PV_MAX_SITE];
@@ -171,34 +173,33 @@ static int is_plain_original(const struct pv_set *set, const struct place *place
 	return kind->opcode_len + 4u == place->len && read32(place->site + kind->opcode_len) == (uint32_t)operand;
 }
 
-/* Whether the site holds the original or any form that this patcher may have written for its op. */
-static int site_is_ours(const struct pv_set *set, const struct place *place)
+/* Whether the site holds the original or any form that this patcher may have written for its op; 2 if `form` is that. */
+static int site_is_ours(const struct pv_set *set, const struct place *place, struct pv_plan *form)
 {
 	const struct pv_op *op = &set->ops[place->index];
 	const unsigned direct = set->kinds[place->plan->kind].direct;
 	const unsigned char *at = place->site;
 	unsigned len = place->len;
-	struct pv_plan form;
 
 	if (is_plain_original(set, place))
 		return 1;
-	form.kind = place->plan->kind;
-	form.len = (uint8_t)len;
-	if (set->kinds[form.kind].operand == PV_OPERAND_NONE && form_original(set, place->index, 0, &form) == PV_OK &&
-	    holds(&form, len, at))
-		return 1;
+	form->kind = place->plan->kind;
+	form->len = (uint8_t)len;
+	if (set->kinds[form->kind].operand == PV_OPERAND_NONE && form_original(set, place->index, 0, form) == PV_OK &&
+	    holds(form, len, at))
+		return 2;
 	for (unsigned r = op->row; r < (unsigned)op->row + op->nrows; r++)
-		if (form_row(set, op, r, &form) == PV_OK && holds(&form, len, at))
-			return 1;
-	if ((op->flags & PV_OP_IDENTITY) && form_row(set, op, set->identity_row, &form) == PV_OK && holds(&form, len, at))
-		return 1;
-	if (!(op->flags & PV_OP_RESULT) && form_nops(op, &form) == PV_OK && holds(&form, len, at))
-		return 1;
+		if (form_row(set, op, r, form) == PV_OK && holds(form, len, at))
+			return 2;
+	if ((op->flags & PV_OP_IDENTITY) && form_row(set, op, set->identity_row, form) == PV_OK && holds(form, len, at))
+		return 2;
+	if (!(op->flags & PV_OP_RESULT) && form_nops(op, form) == PV_OK && holds(form, len, at))
+		return 2;
 	if (place->stub) /* calls from its stub only */
 		return 0;
-	if (form_direct(&form, op, direct, set->applied[place->index], len) == PV_OK && holds(&form, len, at))
-		return 1;
-	return form_direct(&form, op, direct, op->default_fn, len) == PV_OK && holds(&form, len, at);
+	if (form_direct(form, op, direct, set->applied[place->index], len) == PV_OK && holds(form, len, at))
+		return 2;
+	return form_direct(form, op, direct, op->default_fn, len) == PV_OK && holds(form, len, at) ? 2 : 0;
 }
 
 static int stub_is_ours(const struct pv_set *set, const struct place *place)
@@ -239,9 +240,23 @@ static enum pv_status fail(const struct pv_set *set, const struct place *place, 
 	return status;
 }
 
-/* Decides whether one site may be written; marks its class if it has to be. */
-static enum pv_status verify_site(const struct pv_set *set, const struct pv_site *record, struct pv_report *report)
+static void count_outcome(struct pv_report *report, enum outcome outcome, uint32_t count)
 {
+	switch (outcome) {
+	case OUTCOME_ROW: report->rows += count; break;
+	case OUTCOME_IDENTITY: report->identity += count; break;
+	case OUTCOME_NOPS: report->nops += count; break;
+	case OUTCOME_CALL: report->calls += count; break;
+	case OUTCOME_LEFT: report->left += count; break;
+	default: report->restored += count; break;
+	}
+}
+
+/* Decides whether one site may be written, whatever it holds; marks its class if it has to be. */
+static enum pv_status verify_site(const struct pv_set *set, const struct pv_site *record, struct known *known,
+				  struct pv_report *report)
+{
+	struct pv_plan form;
 	struct place place;
 	unsigned char bytes[PV_MAX_SITE];
 	int same;
@@ -265,7 +280,7 @@ static enum pv_status verify_site(const struct pv_set *set, const struct pv_site
 
 	if (plan->action & TO_STUB) {
 		same = is_plain_original(set, &place);
-		if (!same && !site_is_ours(set, &place))
+		if (!same && !site_is_ours(set, &place, &form))
 			return fail(set, &place, 0, PV_E_FOREIGN, report);
 		status = render(plan, STUB_CALL_LEN, place.stub_call, bytes);
 		if (status != PV_OK)
@@ -287,22 +302,18 @@ static enum pv_status verify_site(const struct pv_set *set, const struct pv_site
 			wanted = bytes;
 		}
 		same = equal(place.site, wanted, place.len);
-		if (!same && !site_is_ours(set, &place))
+		int ours = same ? 1 : site_is_ours(set, &place, &form);
+		if (!ours)
 			return fail(set, &place, 0, PV_E_FOREIGN, report);
 		if (!same)
 			plan->action |= CHANGED;
+		if (ours == 2 && known) /* the next one most often holds the same */
+			(void)make_short(&form, &known->last);
 	}
 
 	report->unchanged += (uint32_t)same;
 	report->sites++;
-	switch (plan->action & OUTCOME) {
-	case OUTCOME_ROW: report->rows++; break;
-	case OUTCOME_IDENTITY: report->identity++; break;
-	case OUTCOME_NOPS: report->nops++; break;
-	case OUTCOME_CALL: report->calls++; break;
-	case OUTCOME_LEFT: report->left++; break;
-	default: report->restored++; break;
-	}
+	count_outcome(report, (enum outcome)(plan->action & OUTCOME), 1);
 	return PV_OK;
 }
 
@@ -312,8 +323,8 @@ const void *pv_site_address(const struct pv_set *set, const struct pv_site *reco
 	return locate(set, record, &place) == PV_OK ? place.site : 0;
 }
 
-/* All that comes before the first write. */
-static enum pv_status prepare(const struct pv_set *set, int restore, uint64_t features, unsigned flags,
+/* The start of every batch: is the table one of ours, and what do its classes become? Verifies the static branches. */
+static enum pv_status begin(const struct pv_set *set, int restore, uint64_t features, unsigned flags,
 			      struct pv_report *report)
 {
 	zero(report, sizeof *report);
@@ -333,10 +344,33 @@ static enum pv_status prepare(const struct pv_set *set, int restore, uint64_t fe
 		}
 		choose(set, i, restore, features);
 	}
+	return PV_OK;
+}
+
+/* All that comes before the first write. */
+static enum pv_status prepare(const struct pv_set *set, int restore, uint64_t features, unsigned flags,
+			      struct pv_report *report)
+{
+	struct known_classes classes;
+	uint64_t found, wanted;
+	enum pv_status begun = begin(set, restore, features, flags, report);
+	if (begun != PV_OK || (flags & PV_BRANCHES_ONLY))
+		return begun;
+	forget_classes(&classes);
 	for (const struct pv_site *record = set->sites; record < set->sites_end; record++) {
-		enum pv_status status = verify_site(set, record, report);
-		if (status != PV_OK)
-			return status;
+		struct known *known = known_class(set, record, &classes);
+		enum look seen = known ? look(known, record, &found, &wanted) : LOOK_CLOSER;
+		if (seen == LOOK_CLOSER) {
+			enum pv_status status = verify_site(set, record, known, report);
+			if (status != PV_OK)
+				return status;
+			continue;
+		}
+		report->sites++;
+		report->unchanged += seen == STANDS;
+		if (seen == CHANGES)
+			known->plan->action |= CHANGED;
+		count_outcome(report, (enum outcome)(known->plan->action & OUTCOME), 1);
 	}
 	return PV_OK;
 }
@@ -651,6 +685,15 @@ const char *pv_step_string(enum pv_step step)
 #include "pvc_live.h"
 
 #if PV_LINUX
+#include "pvc_system.h"
+#include "pvc_live_shared.h"
+#include "pvc_runs.h"
+#include "pvc_pages.h"
+#include "pvc_fresh.h"
+#include "pvc_memory.h"
 #include "pvc_linux.h"
+#include "pvc_live_threads.h"
+#include "pvc_live_trap.h"
+#include "pvc_live_view.h"
 #include "pvc_live_linux.h"
 #endif

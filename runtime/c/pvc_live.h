@@ -61,23 +61,37 @@ struct journal {
 	size_t count, room;
 };
 
+/* The next entry of the journal, or null. */
+static struct pv_change *next_change(struct journal *journal, int live, unsigned char *at, unsigned len,
+				     struct pv_report *report)
+{
+	report->address = at;
+	if (!live || len > PV_MAX_INSTRUCTION) {
+		report->status = PV_E_NOT_LIVE;
+		return 0;
+	}
+	if (journal->count >= journal->room) {
+		report->status = PV_E_JOURNAL;
+		return 0;
+	}
+	struct pv_change *change = &journal->changes[journal->count++];
+	change->address = at;
+	change->len = (uint8_t)len;
+	report->address = 0;
+	report->bytes += len;
+	return change;
+}
+
 static enum pv_status enter(struct journal *journal, int live, unsigned char *at, const unsigned char *bytes, unsigned len,
 			    struct pv_report *report)
 {
 	if (equal(at, bytes, len)) /* its class changes, it does not */
 		return PV_OK;
-	report->address = at;
-	if (!live || len > PV_MAX_INSTRUCTION)
-		return report->status = PV_E_NOT_LIVE;
-	if (journal->count >= journal->room)
-		return report->status = PV_E_JOURNAL;
-	struct pv_change *change = &journal->changes[journal->count++];
-	change->address = at;
-	change->len = (uint8_t)len;
+	struct pv_change *change = next_change(journal, live, at, len, report);
+	if (!change)
+		return report->status;
 	copy(change->old_bytes, at, len);
 	copy(change->new_bytes, bytes, len);
-	report->address = 0;
-	report->bytes += len;
 	return PV_OK;
 }
 
@@ -86,6 +100,8 @@ static enum pv_status collect(const struct pv_set *set, int restore, uint64_t fe
 			      struct journal *journal, struct pv_report *report)
 {
 	unsigned char *at, bytes[PV_MAX_SITE];
+	struct known_classes classes;
+	uint64_t found, wanted;
 	struct branch_place branch;
 	struct place place;
 	enum pv_status status = prepare(set, restore, features, flags, report);
@@ -102,7 +118,24 @@ static enum pv_status collect(const struct pv_set *set, int restore, uint64_t fe
 			return status;
 		}
 	}
+	forget_classes(&classes);
 	for (const struct pv_site *record = set->sites; record < sites_end(set, flags); record++) {
+		const struct known *known = known_class(set, record, &classes);
+		enum look seen = known ? look(known, record, &found, &wanted) : LOOK_CLOSER;
+		if (seen == STANDS)
+			continue;
+		if (seen == CHANGES) {
+			int live = (record->kind & PV_SITE_LIVE) && (set->ops[record->op].flags & PV_OP_LIVE);
+			struct pv_change *change = next_change(journal, live, (unsigned char *)anchor_of(record), record->len,
+							       report);
+			if (!change) {
+				report->op = record->op;
+				return report->status;
+			}
+			((struct unaligned64 *)change->old_bytes)->value = found;
+			((struct unaligned64 *)change->new_bytes)->value = wanted;
+			continue;
+		}
 		if (locate(set, record, &place) != PV_OK || !(place.plan->action & (CHANGED | STUB_CHANGED)))
 			continue;
 		int live = (record->kind & PV_SITE_LIVE) && (set->ops[place.index].flags & PV_OP_LIVE);

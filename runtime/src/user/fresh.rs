@@ -6,7 +6,7 @@
 //! something else, the leaf puts back what it wrote, and the batch begins again the long way.
 
 use super::leaf;
-use super::runs::Runs;
+use super::runs::{GAP, Runs};
 use super::sys::{PROT_READ, PROT_WRITE, Pages};
 use crate::choose::{Goal, Outcome, refusal};
 use crate::error::Error;
@@ -80,8 +80,7 @@ pub(crate) unsafe fn patch(set: &Set, goal: Goal) -> Option<Result<Report, Error
     while let Some(first) = rest.first() {
         // SAFETY: (141) the caller's promise.
         let (len, outcome) = unsafe { admit(set, first, fresh) }?;
-        let same = rest.iter().take_while(|site| site.class() == first.class());
-        let count = same.map(|site| runs.add(site.anchor(), len)).count();
+        let count = same_class(rest, len, &mut runs);
         match outcome {
             Outcome::Row => report.rows += count,
             Outcome::Nops => report.nops += count,
@@ -101,6 +100,35 @@ pub(crate) unsafe fn patch(set: &Set, goal: Goal) -> Option<Result<Report, Error
         Ok(stored) => stored.then_some(Ok(report)),
         Err((step, errno, address)) => Some(Err(Error::refused(step, errno, address))),
     }
+}
+
+/// Adds the pages of the sites at the head of `sites` that are of one class and `len` bytes long. Returns how many these are.
+fn same_class(sites: &[Site], len: usize, runs: &mut Runs) -> usize {
+    /// Records that are looked at together: their extent needs no branches.
+    const TOGETHER: usize = 32;
+    let Some(class) = sites.first().map(Site::class) else { return 0 };
+    let mut count = 0usize;
+    for some in sites.chunks(TOGETHER) {
+        let (mut low, mut high, mut differ) = (usize::MAX, 0, 0);
+        for site in some {
+            low = low.min(site.anchor());
+            high = high.max(site.anchor());
+            differ |= site.class() ^ class;
+        }
+        if differ != 0 || high.wrapping_sub(low) > GAP {
+            for site in some {
+                if site.class() != class {
+                    return count;
+                }
+                runs.add(site.anchor(), len);
+                count += 1;
+            }
+            continue;
+        }
+        runs.add(low, high.wrapping_sub(low).wrapping_add(len));
+        count += some.len();
+    }
+    count
 }
 
 /// Fills the entry of a site's class.

@@ -21,8 +21,9 @@ impl Run {
 /// How many runs there can be. When more would be needed, neighbours are merged over wider and wider gaps.
 const MAX: usize = 64;
 
-/// Two system calls more cost about as much as populating this many pages that have no sites.
-const GAP_PAGES: usize = 16;
+/// Sites no further apart than this are in one run: two system calls more cost about as much as populating 16 pages that have no
+/// sites.
+pub(crate) const GAP: usize = 16 * PAGE;
 
 /// Sorted runs, further apart than the gap.
 pub(crate) struct Runs {
@@ -35,7 +36,7 @@ pub(crate) struct Runs {
 
 impl Runs {
     pub(crate) const fn new() -> Self {
-        Self { runs: [Run::EMPTY; MAX], count: 0, gap: GAP_PAGES * PAGE, last: Run::EMPTY }
+        Self { runs: [Run::EMPTY; MAX], count: 0, gap: GAP, last: Run::EMPTY }
     }
 
     pub(crate) fn as_slice(&self) -> &[Run] {
