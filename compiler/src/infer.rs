@@ -300,6 +300,12 @@ impl Inference {
         self.ops.is_empty()
     }
 
+    /// Whether the patch set has a static branch of this name.
+    #[must_use]
+    pub fn has_branch(&self, name: &str) -> bool {
+        self.unit.branches.iter().any(|branch| branch.name == name)
+    }
+
     /// The ops in the language, each below comments that say what its rows do.
     #[must_use]
     pub fn text(&self) -> String {

@@ -1,6 +1,7 @@
 //! The `pvc` command as its users meet it: outputs, exit status, and bad input. A file for each subcommand.
 
 mod asm;
+mod branches;
 mod compile;
 mod diff;
 mod fmt;

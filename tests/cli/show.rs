@@ -42,10 +42,12 @@ fn text_fits_a_mail() {
         }
     }
     let text = show(dir.path(), &["special.pv"]);
-    assert!(text.starts_with("demo: 2 ops, 4 rows on x86_64 and i386, abi kernel\n\nop "), "{text}");
+    assert!(text.starts_with("demo: 2 ops, 4 rows, 1 branch on x86_64 and i386, abi kernel\n\nop "), "{text}");
     assert!(text.contains("  e8 ?? ?? ?? ??           call.mem  5/6    1      caller_saved\n"), "{text}");
     assert!(text.contains("  nop(8)    5/8    3\n"), "{text}");
-    assert!(text.ends_with("\n\nbranch b.c = true on x86_64 and i386\n"), "{text}");
+    let branches = "\n\nbranch b.c = true on x86_64 and i386\n\
+                    each site of a branch: 66 90 (jumps: eb ??) or 0f 1f 44 00 00 (jumps: e9 ?? ?? ?? ??)\n";
+    assert!(text.ends_with(branches), "{text}");
     assert!(text.contains("  else            calls outside\n"), "{text}");
 }
 

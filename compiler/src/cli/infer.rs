@@ -64,7 +64,11 @@ pub(super) fn infer(args: &InferArgs, color: Color) -> Exit {
 
 fn tell(inference: &Inference, args: &InferArgs) -> Exit {
     if let Some(op) = args.op.as_ref().filter(|_| inference.is_empty()) {
-        return trouble(&format!("the patch set has no op `{op}`"));
+        return trouble(&if inference.has_branch(op) {
+            format!("`{op}` is a static branch: it has no rows, so there is nothing to infer")
+        } else {
+            format!("the patch set has no op `{op}`")
+        });
     }
     let text = if args.json { inference.json() } else { inference.text() };
     print(text.as_bytes(), Exit::Ok)

@@ -3,6 +3,7 @@
 //! The contract: fields are added, never renamed or removed, while `format_version` stays the same.
 
 use crate::check::{Checked, CheckedRow, Effects, flag_list};
+use crate::emit::branch::{FORMS, Form};
 use crate::model::{Branch, Contract, FeatureSource, Op, Operand, Type};
 use crate::source::SourceMap;
 use serde::Serialize;
@@ -32,8 +33,19 @@ struct BranchJson<'a> {
     initial: bool,
     live: bool,
     arches: Vec<&'static str>,
+    /// What a site can hold, by its length.
+    sites: Vec<BranchSiteJson>,
     file: &'a str,
     line: u32,
+}
+
+#[derive(Serialize)]
+struct BranchSiteJson {
+    len: u8,
+    /// While the branch has its initial value.
+    nop: String,
+    /// While it has the other one.
+    jump: String,
 }
 
 #[derive(Serialize)]
@@ -157,6 +169,11 @@ pub fn render(checked: &Checked, sources: &SourceMap) -> String {
     text
 }
 
+fn branch_site_json(form: &Form) -> BranchSiteJson {
+    let bytes = |spaced: &str| spaced.replace(' ', "");
+    BranchSiteJson { len: form.len, nop: bytes(form.nop), jump: bytes(form.jump) }
+}
+
 fn branch_json<'a>(id: usize, branch: &'a Branch, sources: &'a SourceMap) -> BranchJson<'a> {
     let file = sources.file(branch.span.file);
     BranchJson {
@@ -167,6 +184,7 @@ fn branch_json<'a>(id: usize, branch: &'a Branch, sources: &'a SourceMap) -> Bra
         initial: branch.initial,
         live: branch.live,
         arches: branch.arches.iter().map(|arch| arch.name()).collect(),
+        sites: FORMS.iter().map(branch_site_json).collect(),
         file: file.name(),
         line: sources.line(branch.span),
     }

@@ -1,7 +1,7 @@
 //! The outputs. Each is a function of a [`Checked`] patch set and of nothing else.
 
 pub mod asm;
-mod branch;
+pub(crate) mod branch;
 pub mod c;
 pub mod contract;
 pub mod depfile;

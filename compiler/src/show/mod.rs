@@ -10,6 +10,7 @@ pub use text::text;
 
 use crate::assemble::group_of;
 use crate::check::{Checked, CheckedRow};
+use crate::emit::branch::{FORMS, Form};
 use crate::model::{Abi, Branch, Contract, Op, Operand, Parameter, Returns, Unit};
 use crate::source::SourceMap;
 
@@ -26,6 +27,8 @@ pub struct Table {
     pub ops: Vec<OpCells>,
     /// The static branches: `trace.enabled = false on x86_64 and i386, live`.
     pub branches: Vec<String>,
+    /// What each of their sites holds: `66 90 (jumps: eb ??) or ...`.
+    pub branch_sites: String,
 }
 
 /// What is shown of an op.
@@ -94,6 +97,7 @@ impl Table {
             summary: summary(unit),
             ops: unit.ops.iter().map(|op| op_cells(unit, op, sources)).collect(),
             branches: unit.branches.iter().map(branch).collect(),
+            branch_sites: branch_sites(),
         }
     }
 }
@@ -105,13 +109,24 @@ fn summary(unit: &Unit<CheckedRow>) -> String {
         Abi::Kernel => "kernel",
         Abi::User => "user",
     };
-    format!("{}, {} on {}, abi {abi}", count(unit.ops.len(), "op"), count(rows, "row"), arches.join(" and "))
+    let branches = match unit.branches.len() {
+        0 => String::new(),
+        1 => ", 1 branch".to_owned(),
+        number => format!(", {number} branches"),
+    };
+    format!("{}, {}{branches} on {}, abi {abi}", count(unit.ops.len(), "op"), count(rows, "row"), arches.join(" and "))
 }
 
 fn branch(branch: &Branch) -> String {
     let arches: Vec<&str> = branch.arches.iter().map(|arch| arch.name()).collect();
     let live = if branch.live { ", live" } else { "" };
     format!("{} = {} on {}{live}", branch.name, branch.initial, arches.join(" and "))
+}
+
+/// What the sites of all static branches hold.
+fn branch_sites() -> String {
+    let form = |form: &Form| format!("{} (jumps: {})", form.nop, form.jump);
+    FORMS.iter().map(form).collect::<Vec<_>>().join(" or ")
 }
 
 /// `1 op`, `2 ops`

@@ -65,8 +65,11 @@ pub fn text(table: &Table) -> String {
         };
     }
     shrink(&mut widths, &all);
-    let mut text = format!("{}: {}\n\n", table.name, table.summary);
-    write(&mut text, &header, &widths);
+    let mut text = format!("{}: {}\n", table.name, table.summary);
+    if !table.ops.is_empty() {
+        text.push('\n');
+        write(&mut text, &header, &widths);
+    }
     for (op, rows) in table.ops.iter().zip(&rows) {
         rows.iter().for_each(|cells| write(&mut text, cells, &widths));
         if let Some(missing) = missing(op) {
@@ -75,8 +78,10 @@ pub fn text(table: &Table) -> String {
             text.push_str(&format!("{:when$}{:<2$}{missing}\n", "", "else", asm - when));
         }
     }
-    for (at, branch) in table.branches.iter().enumerate() {
-        text.push_str(&format!("{}branch {branch}\n", if at == 0 { "\n" } else { "" }));
+    if !table.branches.is_empty() {
+        text.push('\n');
+        table.branches.iter().for_each(|branch| text.push_str(&format!("branch {branch}\n")));
+        text.push_str(&format!("each site of a branch: {}\n", table.branch_sites));
     }
     text
 }

@@ -47,17 +47,21 @@ fn around(
     (before, after)
 }
 
-/// `pv_SET_branch_IDENT()`.
+/// `bool pv_SET_branch_IDENT(void)`.
+fn signature(set: &str, branch: &Branch) -> String {
+    format!("bool pv_{set}_branch_{}(void)", branch.ident())
+}
+
+/// The function that a program asks.
 fn function(context: &Context<'_>, id: usize, branch: &Branch) -> String {
     let set = context.set;
-    let ident = branch.ident();
     let (before, after) = around(context, id, branch, "%=", "%l[pv_other]", ".Lpvend%= - .Lpv%=");
     let string = |line: &String| format!("\"{}\\n\"", line.replace('"', "\\\""));
     let mut asm: Vec<String> = before.iter().map(string).collect();
     asm.push("PV_BRANCH_NOPS".to_owned());
     asm.extend(std::iter::once(".Lpvend%=:".to_owned()).chain(after).map(|line| string(&line)));
     let mut text = docs(branch);
-    put!(text, "PV_WRAPPER bool pv_{set}_branch_{ident}(void)\n{{\n\t__asm__ goto(");
+    put!(text, "PV_WRAPPER {}\n{{\n\t__asm__ goto(", signature(set, branch));
     text.push_str(&asm.join("\n\t             "));
     text.push_str("\n\t             : : : : pv_other);\n");
     let (usual, other) = (branch.initial, !branch.initial);

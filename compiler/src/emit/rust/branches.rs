@@ -61,6 +61,11 @@ pub(super) fn site_macro(cx: &Context<'_>, text: &mut Text) {
     text.lines(["        )", "    };", "}"]);
 }
 
+/// The head of the function with this name.
+fn head(function: &str) -> String {
+    format!("pub fn {function}() -> bool")
+}
+
 /// The function of branch `id`.
 pub(super) fn function(cx: &Context<'_>, id: usize, function: &str, text: &mut Text) {
     let branch = &cx.unit().branches[id];
@@ -70,7 +75,7 @@ pub(super) fn function(cx: &Context<'_>, id: usize, function: &str, text: &mut T
     line!(text, "/// Static branch, {usual} at first; `branches::{}` switches it.", names::constant(&branch.name));
     text.line("#[inline(always)]");
     text.line("#[must_use]");
-    line!(text, "pub fn {function}() -> bool {{");
+    line!(text, "{} {{", head(function));
     text.line(
         "    // SAFETY: the site holds NOPs or a jump to the label: neither touches a register, a flag or memory.",
     );
