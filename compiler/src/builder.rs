@@ -98,7 +98,8 @@ impl Builder {
         self.emit(Kind::Header).emit(Kind::Source)
     }
 
-    /// Compiles, writes what changed, and tells cargo which files it read. Warnings are shown as cargo warnings.
+    /// Compiles, writes what changed, and tells cargo which files it read. Warnings are shown as cargo warnings. If the set has
+    /// static branches and the compiler's assembler can size their sites, sets the cfg `pv_branch_short`.
     ///
     /// # Errors
     ///
@@ -132,6 +133,12 @@ impl Builder {
                 println!("cargo:warning={line}");
             }
         }
+        if cargo && self.kinds.contains(&Kind::Rust) && !checked.unit().branches.is_empty() {
+            println!("cargo:rustc-check-cfg=cfg(pv_branch_short)");
+            if assembler_sizes_branches() {
+                println!("cargo:rustc-cfg=pv_branch_short");
+            }
+        }
         let name = checked.unit().set.name.clone();
         let files: Vec<OutputFile> = self
             .kinds
@@ -144,6 +151,16 @@ impl Builder {
         write_all(&files).map_err(BuildError::Write)?;
         Ok(Built { name, files: files.into_iter().map(|file| file.path).collect(), sources })
     }
+}
+
+/// Whether the assembler of cargo's compiler can choose the length of a static branch's sites: earlier ones than that of
+/// LLVM 22 lay such code out wrongly.
+fn assembler_sizes_branches() -> bool {
+    let Some(rustc) = env::var_os("RUSTC") else { return false };
+    let Ok(output) = std::process::Command::new(rustc).arg("-vV").output() else { return false };
+    let text = String::from_utf8_lossy(&output.stdout);
+    let version = text.lines().find_map(|line| line.strip_prefix("LLVM version: ")?.split('.').next()?.parse().ok());
+    version.is_some_and(|major: u32| major >= 22)
 }
 
 /// Why a [`Builder`] failed. Its `Debug` text is its `Display` text, because that is what cargo shows when a build

@@ -81,22 +81,33 @@ extern "C" {
 #else
 #define PV_UNLIKELY __attribute__((__cold__))
 #endif
-/* The NOPs at a site are as long as the jump that may take their place: 2 bytes where its target is near, else 5. The
- * assembler finds out, if site and target lie in one section. gcc may put unlikely code into another one, so its sites have
- * 5 bytes unless PV_BRANCH_SHORT is defined as 1, which asks for -fno-reorder-blocks-and-partition. */
+/* The NOPs at a site are as long as the jump that may take their place: 5 bytes, or with PV_BRANCH_SHORT 2 where the target is
+ * near, which the assembler finds out. That takes GNU as, or clang 22: earlier ones lay such code out wrongly (their .skip is no
+ * part of relaxation), so they need -fno-integrated-as. It also takes site and target in one section: gcc needs
+ * -fno-reorder-blocks-and-partition (without it: "invalid operands (.text.unlikely and .text sections)"). The distance is counted from the start of the site: its own length must not change it,
+ * or an alignment in between makes the assembler go back and forth. */
 #ifndef PV_BRANCH_SHORT
-#ifdef __clang__
+#if defined(__clang__) && __clang_major__ >= 22
 #define PV_BRANCH_SHORT 1
 #else
 #define PV_BRANCH_SHORT 0
 #endif
 #endif
 #if PV_BRANCH_SHORT
-#define PV_BRANCH_FAR "-((%l[pv_other] - .Lpvend%= < -128) | (%l[pv_other] - .Lpvend%= > 127))" /* 1 or 0 */
+#if defined(__clang__) && __clang_major__ < 22
+#define PV_BRANCH_ASSEMBLER \
+	".ifndef .gasversion.\n.error \"PV_BRANCH_SHORT needs clang 22, or -fno-integrated-as\"\n.endif\n"
+#else
+#define PV_BRANCH_ASSEMBLER ""
+#endif
+#define PV_BRANCH_FAR "-((%l[pv_other] - .Lpv%= < -126) | (%l[pv_other] - .Lpv%= > 129))" /* 1 or 0 */
+#define PV_BRANCH_LEN "2 + 3 * (" PV_BRANCH_FAR ")"
 #define PV_BRANCH_NOPS \
+	PV_BRANCH_ASSEMBLER \
 	".skip " PV_BRANCH_FAR ", 0x0f; .skip " PV_BRANCH_FAR ", 0x1f; .skip " PV_BRANCH_FAR ", 0x44\n" \
 	".skip 2 * (" PV_BRANCH_FAR "), 0; .skip 1 - (" PV_BRANCH_FAR "), 0x66; .skip 1 - (" PV_BRANCH_FAR "), 0x90\n"
 #else
+#define PV_BRANCH_LEN "5"
 #define PV_BRANCH_NOPS ".byte 0x0f, 0x1f, 0x44, 0x00, 0x00\n"
 #endif
 #define PV_VECTOR_STATE \

@@ -14,6 +14,9 @@ pub(crate) struct Setup {
     pub(crate) flags: Vec<&'static str>,
 }
 
+/// Strict C11: what the programs of these tests and all generated code must be.
+pub(crate) const WARNINGS: [&str; 5] = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+
 /// The compilers: GNU's and LLVM's.
 pub(crate) const COMPILERS: [&str; 2] = ["gcc", "clang-19"];
 /// Position-independent, not, and 32-bit.
@@ -36,6 +39,18 @@ impl Setup {
     /// Link-time optimisation: gcc's with GNU ld, clang's with lld.
     pub(crate) fn lto(&self) -> Self {
         if self.compiler == "gcc" { self.and(&["-flto"]) } else { self.and(&["-flto", "-fuse-ld=lld-19"]) }
+    }
+
+    /// The ways to optimise for this target, with strict warnings: all levels where it is the compiler's own, two otherwise;
+    /// link-time optimisation; and what gives each function a section and drops those that nobody calls.
+    pub(crate) fn optimised(&self) -> Vec<Self> {
+        let setup = self.and(&WARNINGS);
+        let levels: &[&str] =
+            if self.flags == TARGETS[0] { &["-O0", "-O1", "-O2", "-O3", "-Os"] } else { &["-O0", "-O2"] };
+        let mut setups: Vec<Self> = levels.iter().map(|level| setup.and(&[level])).collect();
+        setups.push(setup.and(&["-O2"]).lto());
+        setups.push(setup.and(&["-O2", "-fcf-protection=full", "-ffunction-sections", "-Wl,--gc-sections"]));
+        setups
     }
 
     /// The command, with the flags and the search path of tables and runtime.

@@ -1,8 +1,6 @@
 //! Test programs in C: the runtime on a table by hand, every shape of contract, the red zone, a live double.
 
-use crate::build::{COMPILERS, Setup, TARGETS, Tables, fixture, run, set};
-
-const WARNINGS: [&str; 5] = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+use crate::build::{COMPILERS, Setup, TARGETS, Tables, WARNINGS, fixture, run, set};
 
 /// The runtime alone: no generated code has a part in it.
 #[test]
@@ -25,13 +23,7 @@ fn every_shape_of_contract() {
     let sources = [fixture("shapes.c"), fixture("shapes_sites.S")];
     for compiler in COMPILERS {
         for target in TARGETS {
-            let setup = Setup::new(compiler, target).and(&WARNINGS);
-            let optimisations: &[&str] =
-                if target.len() == 1 { &["-O0", "-O1", "-O2", "-O3", "-Os"] } else { &["-O0", "-O2"] };
-            let mut setups: Vec<Setup> = optimisations.iter().map(|flag| setup.and(&[flag])).collect();
-            setups.push(setup.and(&["-O2"]).lto());
-            setups.push(setup.and(&["-O2", "-fcf-protection=full", "-ffunction-sections", "-Wl,--gc-sections"]));
-            for setup in setups {
+            for setup in Setup::new(compiler, target).optimised() {
                 let program = setup.program(&tables, "shapes", &sources);
                 run(&program, &[], &setup);
             }
@@ -46,10 +38,7 @@ fn red_zone_and_live_double() {
     let tables = Tables::of("red_zone", &set("shapes.pv"));
     let sources = [fixture("red_zone.c")];
     for compiler in COMPILERS {
-        let setup = Setup::new(compiler, &["-m64"]).and(&WARNINGS);
-        let mut setups: Vec<Setup> =
-            ["-O0", "-O1", "-O2", "-O3", "-Os"].iter().map(|flag| setup.and(&[flag])).collect();
-        setups.push(setup.and(&["-O2"]).lto());
+        let mut setups = Setup::new(compiler, TARGETS[0]).optimised();
         setups.push(Setup::new(compiler, TARGETS[2]).and(&WARNINGS).and(&["-O2"]));
         for setup in setups {
             let program = setup.program(&tables, "red_zone", &sources);

@@ -1,30 +1,36 @@
 //! Static branches in C: what they do, and what compilers make of them.
 
-use crate::build::{COMPILERS, Setup, TARGETS, Tables, fixture, output, run, set, succeed};
-use std::path::Path;
+use crate::build::{COMPILERS, Setup, TARGETS, Tables, WARNINGS, fixture, output, run, set, succeed};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const WARNINGS: [&str; 5] = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+/// What sites of 2 bytes take: GNU as, and all code of a function in one section.
+fn short(setup: &Setup) -> Setup {
+    let option = if setup.compiler == "gcc" { "-fno-reorder-blocks-and-partition" } else { "-fno-integrated-as" };
+    setup.and(&["-DPV_BRANCH_SHORT=1", option])
+}
 
+/// What each test program is made of.
+fn sources() -> [PathBuf; 3] {
+    ["switches.c", "switches_live.c", "switches_sites.S"].map(fixture)
+}
+
+/// Switched at start, and while two threads ask.
 #[test]
 fn sites_follow_their_branches() {
     let tables = Tables::of("switches", &set("switches.pv"));
-    let sources = [fixture("switches.c"), fixture("switches_sites.S")];
     for compiler in COMPILERS {
         for target in TARGETS {
-            let setup = Setup::new(compiler, target).and(&WARNINGS);
-            let optimisations: &[&str] =
-                if target.len() == 1 { &["-O0", "-O1", "-O2", "-O3", "-Os"] } else { &["-O0", "-O2"] };
-            let mut setups: Vec<Setup> = optimisations.iter().map(|flag| setup.and(&[flag])).collect();
-            setups.push(setup.and(&["-O2"]).lto());
-            setups.push(setup.and(&["-O2", "-fcf-protection=full", "-ffunction-sections", "-Wl,--gc-sections"]));
-            setups.push(setup.and(&["-O2", "-DPV_BRANCH_SHORT=0"]));
-            if compiler == "gcc" {
-                setups.push(setup.and(&["-O2", "-DPV_BRANCH_SHORT=1", "-fno-reorder-blocks-and-partition"]));
-            }
-            for setup in setups {
-                let program = setup.program(&tables, "switches", &sources);
-                run(&program, &[], &setup);
+            let setup = Setup::new(compiler, target);
+            let short = ["-O0", "-O2", "-O3"].map(|level| (short(&setup).and(&[level]), "short"));
+            let sections = (short[1].0.and(&["-ffunction-sections"]), "short");
+            for (setup, sites) in
+                setup.optimised().into_iter().map(|setup| (setup, "long")).chain(short).chain([sections])
+            {
+                let setup = setup.and(&["-pthread"]);
+                let program = setup.program(&tables, "switches", &sources());
+                run(&program, &[sites], &setup);
+                run(&program, &["live"], &setup);
             }
         }
     }
@@ -82,13 +88,12 @@ fn code(program: &Path, function: &str) -> Vec<String> {
 #[test]
 fn the_unlikely_side_stands_out_of_line() {
     let tables = Tables::of("switches_code", &set("switches.pv"));
-    let sources = [fixture("switches.c"), fixture("switches_sites.S")];
     for compiler in COMPILERS {
         for target in TARGETS {
             // gcc keeps the order of the source with -Os.
             for optimisation in ["-O2", "-O3"] {
-                let setup = Setup::new(compiler, target).and(&[optimisation]);
-                let program = setup.program(&tables, "switches", &sources);
+                let setup = Setup::new(compiler, target).and(&[optimisation, "-pthread"]);
+                let program = setup.program(&tables, "switches", &sources());
                 for function in ["hot_path", "offload_path", "cold_path"] {
                     let code = code(&program, function);
                     let usual: Vec<&String> = code.iter().take_while(|line| !line.starts_with("ret")).collect();

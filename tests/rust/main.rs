@@ -32,6 +32,13 @@ const CODEGEN: &[Config] = &[
     config("O2-thinlto", &["-Copt-level=2"], &["-Clto=thin"], "2021"),
 ];
 
+/// Without the cfg that allows sites of 2 bytes.
+const LONG: &[Config] = &[
+    config("O0-long", &["-Copt-level=0"], &[], "2024"),
+    config("O3-long", &["-Copt-level=3"], &[], "2021"),
+    config("O3-fatlto-long", &["-Copt-level=3"], &["-Clto=fat"], "2024"),
+];
+
 /// Ways to link; rustc's own default is its copy of lld.
 const LINKERS: &[Config] = &[
     config("rustlld-pie", &["-Copt-level=1"], &[], "2024"),
@@ -242,8 +249,11 @@ fn trials() -> Vec<Trial> {
             add(format!("failures/{failure}/{}", config.name), Box::new(|| execute("failures", config, &[failure])));
         }
     }
-    for config in [&CODEGEN[0], &CODEGEN[1]] {
+    for config in [&CODEGEN[0], &CODEGEN[1], &LONG[1]] {
         add(format!("switches/live/{}", config.name), Box::new(|| execute("switches", config, &["live"])));
+    }
+    for config in LONG {
+        add(format!("switches/{}", config.name), Box::new(|| execute("switches", config, &["long"])));
     }
     add("switches/out_of_line".to_owned(), Box::new(out_of_line));
     add("example".to_owned(), Box::new(example));

@@ -95,6 +95,13 @@ pub(crate) struct Config {
     pub(crate) edition: &'static str,
 }
 
+impl Config {
+    /// Whether sites of static branches may have 2 bytes, as `pvc::Builder` decides it for cargo; not if the name says `long`.
+    fn branch_sites(&self) -> &'static [&'static str] {
+        if self.name.ends_with("-long") { &[] } else { &["--cfg=pv_branch_short"] }
+    }
+}
+
 /// Compiles a program of `programs/` against the generated `shapes.rs` in `directory`.
 pub(crate) fn compile(program: &str, config: &Config, directory: &Path) -> Result<PathBuf, String> {
     let runtime = runtime(config.codegen)?;
@@ -105,6 +112,7 @@ pub(crate) fn compile(program: &str, config: &Config, directory: &Path) -> Resul
         .args(["--edition", config.edition, "-D", "warnings"])
         .args(config.codegen)
         .args(config.link)
+        .args(config.branch_sites())
         .arg(format!("--extern=pvc_runtime={}", runtime.display()))
         .arg(here(&format!("programs/{program}.rs")))
         .arg("-o")

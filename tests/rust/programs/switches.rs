@@ -51,6 +51,40 @@ fn far_path(values: &mut [u32; 64]) -> bool {
     }
 }
 
+/// Its other side is at the edge of what a short jump reaches, behind an alignment: the assembler must come to an end with it.
+#[inline(never)]
+fn edge<const N: usize>() -> usize {
+    if stats() {
+        return N;
+    }
+    // SAFETY: instructions without an effect.
+    unsafe { std::arch::asm!(".skip {}, 0x90", ".p2align 4, 0x90", ".skip 50, 0x90", const N, options(nomem, nostack)) };
+    0
+}
+
+fn check_edges(counting: bool) {
+    macro_rules! edges {
+        ($($n:literal)*) => { $( assert_eq!(edge::<$n>(), if counting { $n } else { 0 }); )* };
+    }
+    edges!(60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75);
+}
+
+/// What is asked in a function that is copied into its callers, in a generic one, and in a closure.
+#[inline]
+fn copied() -> bool {
+    stats()
+}
+
+fn generic<T: Default + PartialEq>(value: T) -> (bool, bool) {
+    (stats(), value == T::default())
+}
+
+fn in_closures(rounds: usize) -> usize {
+    let ask = || usize::from(stats());
+    let nested = |times: usize| (0..times).map(|_| ask() + usize::from(copied())).sum::<usize>();
+    nested(rounds) + ask()
+}
+
 /// Many copies of one wrapper.
 #[inline(always)]
 fn each<const N: usize>(rounds: usize) -> usize {
@@ -65,6 +99,9 @@ fn check(enabled: bool, offload: bool, counting: bool) {
     assert_eq!(far_path(&mut [1; 64]), counting);
     let seen = if counting { 30 } else { 0 };
     assert_eq!(each::<1>(10) + each::<2>(10) + each::<3>(black_box(10)), 6 + seen);
+    check_edges(counting);
+    assert_eq!((generic(0_u8), generic("a".to_owned())), ((counting, true), (counting, false)));
+    assert_eq!(in_closures(black_box(3)), if counting { 7 } else { 0 });
     assert_eq!(switches::r#do::add(2, 3), 5);
     assert_eq!((TRACE_ENABLED.value(), NET_OFFLOAD.value(), STATS.value()), (enabled, offload, counting));
 }
@@ -136,8 +173,8 @@ fn main() {
     }
     assert_eq!(short + long, sites, "NOPs of the recorded length");
     // Only optimisers move the other side far away; the test says whether they were asked to.
-    let far = std::env::args().any(|argument| argument == "far");
-    assert!(short > 0 && (long > 0) >= far, "{} short, {} long", short, long);
+    let told = |word: &str| std::env::args().any(|argument| argument == word);
+    assert!((short == 0) == told("long") && (long > 0) >= told("far"), "{} short, {} long", short, long);
 
     // SAFETY: one thread, and the ops structure holds its defaults.
     let report = unsafe { user::patch(&SET, Features::NONE) }.expect("can be patched");

@@ -8,6 +8,9 @@ use crate::emit::branch;
 use crate::emit::text::put;
 use crate::model::{Branch, Unit};
 
+/// The length of a site in C, a macro of the header.
+const LEN: &str = "PV_BRANCH_LEN";
+
 /// What a header holds of the static branches of one arch: for C, and for the assembler.
 pub(super) struct Parts {
     pub(super) functions: Vec<String>,
@@ -55,11 +58,14 @@ fn signature(set: &str, branch: &Branch) -> String {
 /// The function that a program asks.
 fn function(context: &Context<'_>, id: usize, branch: &Branch) -> String {
     let set = context.set;
-    let (before, after) = around(context, id, branch, "%=", "%l[pv_other]", ".Lpvend%= - .Lpv%=");
-    let string = |line: &String| format!("\"{}\\n\"", line.replace('"', "\\\""));
+    let (before, after) = around(context, id, branch, "%=", "%l[pv_other]", LEN);
+    let string = |line: &String| {
+        let text = format!("\"{}\\n\"", line.replace('"', "\\\""));
+        text.replace(LEN, &format!("\" {LEN} \""))
+    };
     let mut asm: Vec<String> = before.iter().map(string).collect();
     asm.push("PV_BRANCH_NOPS".to_owned());
-    asm.extend(std::iter::once(".Lpvend%=:".to_owned()).chain(after).map(|line| string(&line)));
+    asm.extend(after.iter().map(string));
     let mut text = docs(branch);
     put!(text, "PV_WRAPPER {}\n{{\n\t__asm__ goto(", signature(set, branch));
     text.push_str(&asm.join("\n\t             "));

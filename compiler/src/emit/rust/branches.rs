@@ -19,6 +19,7 @@ pub(super) fn site_macro(cx: &Context<'_>, text: &mut Text) {
         return;
     }
     let (name, contract) = (&cx.unit().set.name, cx.contract);
+    forms(name, text);
     text.line("// A site of a static branch: NOPs as long as the jump that may take their place.");
     line!(text, "macro_rules! pv_{name}_branch {{");
     text.line("    ($branch:literal, $flags:literal, $align:literal) => {");
@@ -29,23 +30,14 @@ pub(super) fn site_macro(cx: &Context<'_>, text: &mut Text) {
         line!(text, r#"".set .Lpv_{name}_branches, 0\n","#);
         line!(text, r#"".macro pv_{name}_branch pv_n, pv_branch, pv_flags, pv_target\n","#);
         line!(text, r#"".Lpv_{name}_from\\pv_n:\n","#);
-        // Each expression is 1 if the target is out of reach of a short jump, else 0: a comparison that holds is -1.
-        let distance = format!(r"\\pv_target - .Lpv_{name}_to\\pv_n");
-        let far = format!("-(({distance} < -128) | ({distance} > 127))");
-        for byte in ["0x0f", "0x1f", "0x44", "0x00", "0x00"] {
-            line!(text, r#"".skip {far}, {byte}\n","#);
-        }
-        for byte in ["0x66", "0x90"] {
-            line!(text, r#"".skip 1 - ({far}), {byte}\n","#);
-        }
-        line!(text, r#"".Lpv_{name}_to\\pv_n:\n","#);
+        line!(text, "pv_{name}_branch_form!(nops),");
         line!(text, r#"".pushsection pv_branches_{name},\"ao\",@progbits,.Lpv_{name}_from\\pv_n\n","#);
         text.line(r#"".p2align 2\n","#);
         line!(text, r#"".Lpv_{name}_branch\\pv_n:\n","#);
         line!(text, r#"".long .Lpv_{name}_from\\pv_n - .Lpv_{name}_branch\\pv_n\n","#);
         line!(text, r#"".long \\pv_target - .Lpv_{name}_branch\\pv_n - 4\n","#);
         text.line(r#"".short \\pv_branch\n","#);
-        line!(text, r#"".byte .Lpv_{name}_to\\pv_n - .Lpv_{name}_from\\pv_n, \\pv_flags\n","#);
+        line!(text, r#"".byte ", pv_{name}_branch_form!(length), ", \\pv_flags\n","#);
         text.line(r#"".popsection\n","#);
         text.line(r#"".endm\n","#);
         line!(text, r#"".pushsection .rodata.pv_{name}_contract,\"aR\",@progbits\n","#);
@@ -59,6 +51,40 @@ pub(super) fn site_macro(cx: &Context<'_>, text: &mut Text) {
         text.line(r#"".noaltmacro\n","#);
     });
     text.lines(["        )", "    };", "}"]);
+}
+
+/// The macro of what a site holds at first, and of its length: one form, or two between which the assembler chooses.
+///
+/// The distance is counted from the start of the site: its own length must not change it, or an alignment in between makes
+/// the assembler go back and forth between the two.
+fn forms(name: &str, text: &mut Text) {
+    text.lines([
+        "// 5 bytes; with the cfg also 2 where the target is near. It takes a rustc with LLVM 22 (1.95): earlier assemblers lay",
+        "// such code out wrongly. `pvc::Builder` sets it, other builds may.",
+        "#[cfg(not(pv_branch_short))]",
+    ]);
+    line!(text, "macro_rules! pv_{name}_branch_form {{");
+    text.line(r#"    (nops) => { ".byte 0x0f, 0x1f, 0x44, 0x00, 0x00\n" };"#);
+    text.line(r#"    (length) => { "5" };"#);
+    text.line("}");
+    text.line("#[cfg(pv_branch_short)]");
+    line!(text, "macro_rules! pv_{name}_branch_form {{");
+    text.line("    (nops) => {");
+    text.line("        ::core::concat!(");
+    // The expression is 1 if the target is out of reach of a short jump, else 0: a comparison that holds is -1.
+    let distance = format!(r"\\pv_target - .Lpv_{name}_from\\pv_n");
+    let far = format!("-(({distance} < -126) | ({distance} > 129))");
+    text.nested(3, |text| {
+        for byte in ["0x0f", "0x1f", "0x44", "0x00", "0x00"] {
+            line!(text, r#"".skip {far}, {byte}\n","#);
+        }
+        for byte in ["0x66", "0x90"] {
+            line!(text, r#"".skip 1 - ({far}), {byte}\n","#);
+        }
+    });
+    text.lines(["        )", "    };"]);
+    line!(text, r#"    (length) => {{ "2 + 3 * ({far})" }};"#);
+    text.line("}");
 }
 
 /// The head of the function with this name.
