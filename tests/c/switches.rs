@@ -22,11 +22,10 @@ fn sites_follow_their_branches() {
     for compiler in COMPILERS {
         for target in TARGETS {
             let setup = Setup::new(compiler, target);
-            let short = ["-O0", "-O2", "-O3"].map(|level| (short(&setup).and(&[level]), "short"));
-            let sections = (short[1].0.and(&["-ffunction-sections"]), "short");
-            for (setup, sites) in
-                setup.optimised().into_iter().map(|setup| (setup, "long")).chain(short).chain([sections])
-            {
+            let levels = [&["-O0"][..], &["-O2", "-ffunction-sections"], &["-O3"]];
+            let short = levels.map(|flags| (short(&setup).and(flags), "short"));
+            let long = setup.optimised().into_iter().map(|setup| (setup, "long"));
+            for (setup, sites) in long.chain(short) {
                 let setup = setup.and(&["-pthread"]);
                 let program = setup.program(&tables, "switches", &sources());
                 run(&program, &[sites], &setup);
