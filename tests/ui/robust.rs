@@ -5,6 +5,7 @@ use pvc::diagnostics::{Applicability, Code, Color, Diagnostics, Levels, render};
 use pvc::source::{Loader, MAX_FILE, MemoryLoader, SourceMap};
 use pvc::syntax::{MAX_ITEM, MAX_LINE};
 use pvc::{Mended, compile, mend, resolve, syntax};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// A text that uses most of the language.
@@ -116,6 +117,65 @@ proptest! {
         mended.files.iter().for_each(|(path, text)| after.insert(path.clone(), text.clone()));
         let again = mend("a.pv", &after, &Levels::default(), Applicability::Maybe);
         prop_assert!(again.files.is_empty(), "{:?}\n{:?}\n{:?}", mended.applied, again.applied, again.files);
+    }
+}
+
+/// How many times as long as usual the campaign of [`whole_compilation`] is: `PVC_FUZZ=1000`.
+fn campaign() -> u32 {
+    std::env::var("PVC_FUZZ").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
+}
+
+/// All fixtures: sound and faulty ones, of every kind of finding.
+static FIXTURES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let folder = |name: &str| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    let folders = ["ui/good", "ui/bad", "bugs", "../patchsets"].map(folder);
+    let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("the fixtures can be listed"));
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    let texts = paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "pv"));
+    texts
+        .filter_map(|path| std::fs::read_to_string(path).ok())
+        .filter(|text| (1..16 << 10).contains(&text.len()))
+        .collect()
+});
+
+/// Words to replace others by.
+static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    let words = FIXTURES.iter().flat_map(|text| text.split_inclusive([' ', '\n']));
+    TOKENS.iter().copied().chain(words).collect()
+});
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200 * campaign(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The whole compiler on fixtures with some of their words replaced by others: of the language, of other fixtures.
+    #[test]
+    fn whole_compilation(
+        file in any::<prop::sample::Index>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0_u8..4), 1..6),
+    ) {
+        let mut words: Vec<&str> = file.get(&FIXTURES[..]).split_inclusive([' ', '\n']).collect();
+        for (at, other_place, kind) in &changes {
+            let place = at.index(words.len());
+            let other = *other_place.get(&WORDS[..]);
+            match kind {
+                0 => words[place] = other,
+                1 => words.insert(place, other),
+                2 if words.len() > 1 => drop(words.remove(place)),
+                _ => {
+                    let second = other_place.index(words.len());
+                    words.swap(place, second);
+                }
+            }
+        }
+        let text = words.concat();
+        let files = MemoryLoader::from_iter([("a.pv", text.as_bytes()), ("everything.inc", INCLUDED.as_bytes())]);
+        let start = cpu_time();
+        let compilation = compile("a.pv", &files);
+        let _ = render(&compilation.diagnostics, &compilation.sources, Color::Never);
+        prop_assert_eq!(compilation.checked.is_none(), compilation.diagnostics.has_errors());
+        let took = cpu_time() - start;
+        prop_assert!(took < Duration::from_secs(20), "{took:?}");
     }
 }
 

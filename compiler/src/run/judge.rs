@@ -136,7 +136,7 @@ impl Judge<'_> {
                 Use::NonZero => random.number() | 1 << random.below(8),
                 Use::Number => random.number(),
             };
-            sample.state.general[param.register.number()] = value & width(param.ty);
+            sample.state.general[param.register.number()] = value & width(param.ty) & self.word();
         }
         sample
     }
@@ -158,7 +158,7 @@ impl Judge<'_> {
         let (one, other) = (&before.state, &after.state);
         for number in 0..16_usize {
             let register = Register::RAX + number as u32;
-            let (was, is) = (one.general[number], other.general[number]);
+            let (was, is) = (one.general[number] & self.word(), other.general[number] & self.word());
             if was != is && !self.may_change(register) {
                 return Some(format!("changes {} from {was:#x} to {is:#x}", register_name(register)));
             }
@@ -224,8 +224,22 @@ impl Judge<'_> {
 
     /// Whether a general register may change.
     fn may_change(&self, register: Register) -> bool {
-        self.contract.clobbers.registers(Arch::X86_64).contains(&register)
-            || self.contract.results.iter().any(|result| result.register == register)
+        let arch = self.contract.arch;
+        let results = self.contract.results.iter().flat_map(|result| [Some(result.register), result.high]).flatten();
+        self.contract
+            .clobbers
+            .registers(arch)
+            .into_iter()
+            .chain(results)
+            .any(|allowed| allowed.full_register() == register)
+    }
+
+    /// The bits of a general register that the arch has.
+    fn word(&self) -> u64 {
+        match self.contract.arch {
+            Arch::X86_64 => u64::MAX,
+            Arch::I386 => u64::from(u32::MAX),
+        }
     }
 
     /// What of two ends differs that the op's caller sees.
@@ -233,7 +247,11 @@ impl Judge<'_> {
         match (one, other) {
             (Outcome::Ended(one), Outcome::Ended(other)) => {
                 for result in &self.contract.results {
-                    let value = |end: &Sample| end.state.general[result.register.number()] & width(result.ty);
+                    let half = |end: &Sample, register: Register| end.state.general[register.number()] & self.word();
+                    let value = |end: &Sample| {
+                        let high = result.high.map_or(0, |register| half(end, register) << 32);
+                        (half(end, result.register) | high) & width(result.ty)
+                    };
                     if value(one) != value(other) {
                         return Some(Difference::Value(result_name(result), value(one), value(other)));
                     }

@@ -7,8 +7,9 @@
 //! - all rows of an op do the same: results and memory.
 //!
 //! Arguments are random: any number, or an address where a row uses them as one; never zero where a row scans them with
-//! `bsf` or `bsr`, whose result is undefined then. A row that cannot run here (privileged, a feature that this CPU lacks, code of another arch) is listed as such, and
-//! is not a row that passed.
+//! `bsf` or `bsr`, whose result is undefined then. Rows of i386 run in the 32-bit code segment that Linux has for every
+//! program. A row that cannot run here (privileged, a feature that this CPU lacks) is listed as such, and is not a row
+//! that passed.
 
 mod judge;
 pub(crate) mod machine;

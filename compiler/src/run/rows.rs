@@ -73,9 +73,6 @@ impl<'a> Runnable<'a> {
         place: Place,
         mask: u64,
     ) -> Result<Self, String> {
-        if contract.arch != Arch::X86_64 {
-            return Err(format!("{} code needs a 32-bit program", contract.arch.name()));
-        }
         if op.diverges() {
             return Err("does not come back".to_owned());
         }
@@ -91,8 +88,31 @@ impl<'a> Runnable<'a> {
         let carries_flags = instructions().any(|one| {
             matches!(one.mnemonic(), Mnemonic::Pushf | Mnemonic::Pushfd | Mnemonic::Pushfq | Mnemonic::Lahf)
         });
-        Ok(Self { row, number, code: linked(row, place)?, carries_flags })
+        let code = match contract.arch {
+            Arch::X86_64 => linked(row, place.code, place)?,
+            Arch::I386 => in_32_bit_mode(&linked(row, place.code + BEFORE_32.len() as u64, place)?, place),
+        };
+        Ok(Self { row, number, code, carries_flags })
     }
+}
+
+/// What leads into 32-bit code: `ljmp *0(%rip)` with its target behind it, a far pointer into Linux's 32-bit code segment;
+/// then DS and ES, which 64-bit mode leaves empty, become the stack's segment: `push %ss; pop %ds; push %ss; pop %es`.
+const BEFORE_32: [u8; 16] = [0xff, 0x2d, 0, 0, 0, 0, 0, 0, 0, 0, 0x23, 0, 0x16, 0x1f, 0x16, 0x07];
+
+/// 32-bit code as a part of 64-bit code. All of the harness's memory lies below 4 GiB.
+fn in_32_bit_mode(code: &[u8], place: Place) -> Vec<u8> {
+    const TARGET: std::ops::Range<usize> = 6..10;
+    /// `ljmp $0x33, ...`: Linux's 64-bit code segment.
+    const BACK: usize = 7;
+    let mut text = BEFORE_32.to_vec();
+    text[TARGET].copy_from_slice(&(place.code as u32 + TARGET.end as u32 + 2).to_le_bytes());
+    text.extend(code);
+    let behind = place.code as u32 + (text.len() + BACK) as u32;
+    text.push(0xea);
+    text.extend(behind.to_le_bytes());
+    text.extend([0x33, 0]);
+    text
 }
 
 /// Why an instruction cannot be run, if it cannot.
@@ -114,6 +134,8 @@ pub(crate) fn obstacle(instruction: &Instruction) -> Option<String> {
         instruction.mnemonic(),
         Mnemonic::Wrfsbase
             | Mnemonic::Wrgsbase
+            | Mnemonic::Lds
+            | Mnemonic::Les
             | Mnemonic::Lfs
             | Mnemonic::Lgs
             | Mnemonic::Lss
@@ -128,8 +150,8 @@ pub(crate) fn obstacle(instruction: &Instruction) -> Option<String> {
     (segment || harness).then(|| format!("`{}` changes what the test itself runs on", name()))
 }
 
-/// The code with its fixups applied: each symbol is a place in the arena.
-fn linked(row: &CheckedRow, place: Place) -> Result<Vec<u8>, String> {
+/// The code with its fixups applied, for the address `base`: each symbol is a place in the arena.
+fn linked(row: &CheckedRow, base: u64, place: Place) -> Result<Vec<u8>, String> {
     let mut code = row.code.bytes.clone();
     let mut symbols: BTreeMap<&str, u64> = BTreeMap::new();
     for fixup in &row.code.fixups {
@@ -145,7 +167,7 @@ fn linked(row: &CheckedRow, place: Place) -> Result<Vec<u8>, String> {
         let next = place.work + 1024 + 256 * (symbols.len() as u64 % 8);
         let target = symbols.entry(&fixup.symbol).or_insert(next).wrapping_add_signed(fixup.addend);
         let at = fixup.offset as usize;
-        let value = if fixup.kind.is_relative() { target.wrapping_sub(place.code + at as u64) } else { target };
+        let value = if fixup.kind.is_relative() { target.wrapping_sub(base + at as u64) } else { target };
         let width = usize::from(fixup.width);
         code[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
     }
@@ -159,7 +181,7 @@ pub(super) fn usage(rows: &[Runnable<'_>], register: Register, ty: Type) -> Use 
     if ty == Type::Ptr || instructions().any(|one| is(one.memory_base())) {
         return Use::Pointer;
     }
-    let counts = |one: &Instruction| register == Register::RCX && one.is_string_instruction();
+    let counts = |one: &Instruction| register.full_register() == Register::RCX && one.is_string_instruction();
     if instructions().any(|one| is(one.memory_index()) || counts(one)) {
         return Use::Small;
     }

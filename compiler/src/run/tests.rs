@@ -37,6 +37,29 @@ fn sound_rows_agree() {
 }
 
 #[test]
+fn rows_of_i386_run_in_32_bit_mode() {
+    let verdicts = |ops: &str| -> Vec<String> {
+        let text = format!("patchset t {{\n arch i386\n baseline x86_64_v2\n abi kernel\n site inline\n}}\n{ops}");
+        let compilation = crate::compile("t.pv", &MemoryLoader::from_iter([("t.pv", text.as_str())]));
+        let checked = compilation.checked.unwrap_or_else(|| panic!("{:#?}", compilation.diagnostics.list()));
+        let report = test(&checked, &Options { states: 300, seed: 7 }).expect("rows can be run here");
+        report.rows.into_iter().map(|row| row.verdict.to_string()).collect()
+    };
+    let found = verdicts(
+        "op a(x: word, y: word) -> word {\n clobbers flags\n i386 when bmi2 { lea (%eax,%edx), %eax }\n \
+         i386 { add %edx, %eax }\n}\n\
+         op b(x: word) -> u64 {\n clobbers flags\n i386 when bmi2 { cltd }\n i386 { mov %eax, %edx; sar $31, %edx }\n}\n\
+         op c(p: ptr) {\n clobbers flags, memory\n i386 { incl (%eax); incl counter }\n}\n\
+         op d(x: word) -> word {\n clobbers flags\n i386 when bmi2 { inc %eax }\n i386 { dec %eax }\n}\n\
+         op e() {\n clobbers barrier\n i386 { cli }\n}",
+    );
+    assert_eq!(found[..5], ["ok, 300 states"; 5]);
+    assert_eq!(found[5], "ok, 300 states");
+    assert!(found[6].starts_with("FAILED: differs from row 1: from x = 0x"), "{found:?}");
+    assert_eq!(found[7], "not run: `cli` is privileged");
+}
+
+#[test]
 fn rows_that_differ_are_shown_with_the_arguments() {
     let found = verdicts(
         "op a(x: word) -> word {\n clobbers flags\n x86_64 when bmi2 { mov %rdi, %rax; shr $1, %rax }\n \
