@@ -114,13 +114,20 @@ impl Change {
     }
 
     fn is_read_by(&self, op: &Op, text: &str, found: &OpFindings) -> bool {
-        let has = |wanted: fn(&ClauseKind) -> bool| op.clauses.iter().any(|clause| wanted(&clause.kind));
+        let names_sites = || op.clauses.iter().any(|clause| matches!(clause.kind, ClauseKind::Site(_)));
         let each_arch = || text.split("x86").skip(1).any(|rest| !rest.starts_with("_64"));
-        (self.sites && !has(|kind| matches!(kind, ClauseKind::Site(_))))
+        (self.sites && !names_sites())
             || self.arches.iter().any(|name| text.contains(name) || each_arch())
             || self.features.iter().any(|name| text.contains(name.as_str()))
-            || (!self.baseline.is_empty()
-                && (has(|kind| matches!(kind, ClauseKind::Row(row) if row.when.is_some()))
-                    || !self.baseline.is_disjoint(&found.needs)))
+            || !self.baseline.is_disjoint(&found.needs)
+            || op.clauses.iter().any(|clause| match &clause.kind {
+                // Of the baseline a condition depends on the features that it names.
+                ClauseKind::Row(row) => row.when.as_ref().is_some_and(|when| self.is_in_baseline(&when.text)),
+                _ => false,
+            })
+    }
+
+    fn is_in_baseline(&self, condition: &str) -> bool {
+        self.baseline.iter().any(|name| condition.contains(name.as_str()))
     }
 }

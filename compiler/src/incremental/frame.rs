@@ -224,7 +224,9 @@ impl Frame {
                 list.push(found.clone());
             }
         }
-        OpFindings::new(list, Some(uses), needs)
+        // What could not be read may use any feature, those of a later frame too.
+        let damaged = matches!(item, Item::Op(op) if op.damaged);
+        OpFindings::new(list, Some(uses).filter(|_| !damaged), needs)
     }
 
     /// The set with one op.

@@ -116,6 +116,8 @@ fn findings_follow_the_frame() {
         ("x86_64_v1\n}", "x86_64_v1\n    syntax intel\n}"),
         ("x86_64_v1\n}", "x86_64_v1\n    baseline cx16\n}"),
         ("feature other", "feature othe"),
+        ("feature other", "feature new\nfeature other"),
+        ("op kept() {", "op kept() { ("),
         ("feature pmem", "feature pmem2"),
         ("include \"common.pv\"", "// include"),
         ("/// Not used", "\n/// Not used"),
@@ -201,6 +203,8 @@ fn only_what_reads_a_change_of_the_frame_is_compiled_again() {
     assert_eq!(again("x86_64_v1", "  x86_64_v1 // as old as can be"), 0);
     // The op that names the feature.
     assert_eq!(again("feature other", "feature others"), 1);
-    // The one with a condition.
-    assert_eq!(again("baseline x86_64_v1", "baseline x86_64_v2"), 1);
+    // None has an instruction or a condition that depends on what is between the two.
+    assert_eq!(again("baseline x86_64_v1", "baseline x86_64_v2"), 0);
+    // Four ops for both arches, and the branch, which is for all arches of the set.
+    assert_eq!(again("x86_64, i386\n    base", "x86_64\n    base"), 5);
 }
