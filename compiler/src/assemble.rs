@@ -97,7 +97,7 @@ fn assemble_row(row: &ResolvedRow, arch: Arch, syntax: Syntax, sources: &SourceM
             }
             let items = assembly
                 .items
-                .into_iter()
+                .iter()
                 .map(|item| CodeItem {
                     offset: item.offset,
                     len: item.len,

@@ -8,7 +8,7 @@ use crate::operand::Operand;
 use crate::prefixes::{Prefixes, hint};
 use crate::symbols::{Definition, Place, Symbols, Value};
 use crate::table::{self, Name};
-use crate::{Assembly, Item, ItemKind, Mode, Options, Syntax};
+use crate::{Assembly, Item, ItemKind, Items, Mode, Options, Syntax};
 use std::ops::Range;
 
 /// Most diagnostics that are kept of one block.
@@ -56,7 +56,7 @@ pub(crate) struct Assembler<'t> {
     /// Intel syntax with `%` before registers.
     pub(crate) intel_prefix: bool,
     pub(crate) out: Vec<u8>,
-    pub(crate) items: Vec<Item>,
+    pub(crate) items: Items,
     pub(crate) pending: Vec<Pending>,
     pub(crate) marks: Vec<Mark>,
     pub(crate) values: Vec<Value>,
@@ -100,7 +100,7 @@ impl<'t> Assembler<'t> {
             object: options.mode,
             intel_prefix: false,
             out: Vec::new(),
-            items: Vec::new(),
+            items: Items::default(),
             pending: Vec::new(),
             marks: Vec::new(),
             values: Vec::new(),

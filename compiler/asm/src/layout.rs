@@ -46,7 +46,8 @@ pub(crate) struct Mark {
 #[derive(Clone, Copy)]
 pub(crate) enum What {
     /// A jump: opcode of the short form; opcode bytes and displacement width of the long one.
-    Jump { short: u8, near: [u8; 2], near_len: u8, width: u8, value: Value, start: u32, end: u32 },
+    /// `value` is the number of the target's value.
+    Jump { short: u8, near: [u8; 2], near_len: u8, width: u8, value: u32, start: u32, end: u32 },
     /// Up to a multiple of `1 << power`.
     Align { power: u8, fill: directives::Filling, max: u32, mode: Mode },
 }
@@ -160,6 +161,10 @@ impl Assembler<'_> {
                 }
                 let (bytes, len) = near_bytes(near);
                 self.item(begin, self.insn.start, ItemKind::Instruction);
+                if op.expr == 0 {
+                    self.values.push(value);
+                }
+                let value = if op.expr == 0 { self.values.len() as u32 } else { op.expr } - 1;
                 self.marks.push(Mark {
                     offset: self.out.len() as u32,
                     item: self.items.len() as u32 - u32::from(!self.items.is_empty()),
@@ -259,15 +264,9 @@ impl Assembler<'_> {
         }
         self.pending = pending;
         if !self.marks.is_empty() {
-            let mut mark = 0usize;
-            for (index, item) in self.items.iter_mut().enumerate() {
-                let before = if mark == 0 { 0 } else { ends[mark - 1] };
-                item.offset += before;
-                if self.marks.get(mark).is_some_and(|next| next.item as usize == index) {
-                    item.len += ends[mark] - before;
-                    mark += 1;
-                }
-            }
+            let before = [0].into_iter().chain(ends.iter().copied());
+            let sizes = ends.iter().zip(before).map(|(end, before)| end - before);
+            self.items.grow(self.marks.iter().map(|mark| mark.item as usize).zip(sizes));
             self.pending_jumps(&ends, assembly);
         }
         std::mem::swap(&mut assembly.items, &mut self.items);
@@ -278,20 +277,12 @@ impl Assembler<'_> {
 
     /// The length of every mark.
     fn sizes(&self) -> Vec<u32> {
-        let targets: Vec<Option<(Place, i64)>> = self
-            .marks
-            .iter()
-            .map(|mark| match mark.what {
-                What::Jump { value, .. } => self.jump_target(value),
-                What::Align { .. } => None,
-            })
-            .collect();
+        let target = |value: u32| self.jump_target(self.values[value as usize]);
         let mut sizes: Vec<u32> = self
             .marks
             .iter()
-            .zip(&targets)
-            .map(|(mark, target)| match mark.what {
-                What::Jump { near_len, width, .. } if target.is_none() => u32::from(near_len + width),
+            .map(|mark| match mark.what {
+                What::Jump { near_len, width, value, .. } if target(value).is_none() => u32::from(near_len + width),
                 What::Jump { .. } => 2,
                 What::Align { .. } => 0,
             })
@@ -325,9 +316,10 @@ impl Assembler<'_> {
             for (k, mark) in self.marks.iter().enumerate() {
                 starts[k] += stretch;
                 let at = starts[k] + i64::from(mark.offset) - begins(k);
-                let size = match (mark.what, targets[k]) {
-                    (What::Align { power, max, .. }, _) => padding(at, power, max),
-                    (What::Jump { near_len, width, .. }, Some((place, constant))) if sizes[k] == 2 => {
+                let size = match mark.what {
+                    What::Align { power, max, .. } => padding(at, power, max),
+                    What::Jump { near_len, width, value, .. } if sizes[k] == 2 => {
+                        let Some((place, constant)) = target(value) else { continue };
                         let fragment = place.mark as usize;
                         let mut to = starts[fragment] + i64::from(place.offset) - begins(fragment) + constant;
                         if fragment > k && stretch != 0 {
@@ -402,6 +394,7 @@ impl Assembler<'_> {
                 _ if self.object == Mode::Bits64 => FixupKind::Plt32,
                 _ => FixupKind::PcRel32,
             };
+            let value = self.values[value as usize];
             let field = Pending { offset: 0, mark: 0, width, kind, value, tail: width, start, end };
             self.fill(&field, begin + u32::from(opcode), &at, assembly);
         }

@@ -16,6 +16,7 @@ mod fixups;
 #[allow(dead_code, reason = "the generator of the tables uses the rest")]
 mod form;
 mod intel;
+mod items;
 #[allow(dead_code, reason = "the generator of the tables uses the rest")]
 mod kinds;
 mod layout;
@@ -36,6 +37,7 @@ pub use diagnostic::{Diagnostic, ErrorKind, Fix, Severity};
 pub use disassemble::{Disassembled, disassemble, disassembly, parse_hex};
 pub use explain::{is_mnemonic, mnemonics, nearest_mnemonics};
 pub use fixups::{Fixup, FixupKind};
+pub use items::Items;
 pub use lines::{Lines, assemble_lines, assemble_lines_stream};
 pub use listing::{listing, write_listing};
 pub use registers::{is_register, register_names};
@@ -95,7 +97,7 @@ pub struct Item {
     pub offset: u32,
     /// Number of its bytes.
     pub len: u32,
-    /// Byte range in the text, in the 32 bits that it fits: a large block has an item for every few bytes.
+    /// Byte range in the text.
     pub(crate) start: u32,
     pub(crate) end: u32,
     /// What it is.
@@ -107,7 +109,7 @@ impl Item {
     ///
     /// ```
     /// let code = pvc_asm::assemble("nop; ret", &Default::default()).unwrap();
-    /// assert_eq!(code.items[1].span(), 5..8);
+    /// assert_eq!(code.items.iter().nth(1).unwrap().span(), 5..8);
     /// ```
     pub fn span(&self) -> Range<usize> {
         self.start as usize..self.end as usize
@@ -120,7 +122,7 @@ pub struct Assembly {
     /// The code.
     pub bytes: Vec<u8>,
     /// The instructions and data directives, in order.
-    pub items: Vec<Item>,
+    pub items: Items,
     /// The fields that the linker or the user of the block has to fill in.
     pub fixups: Vec<Fixup>,
     /// What GNU as would warn about.
@@ -135,7 +137,7 @@ pub struct Assembly {
 /// ```
 /// let code = pvc_asm::assemble("pushf; pop %rax", &Default::default()).unwrap();
 /// assert_eq!(code.bytes, [0x9c, 0x58]);
-/// assert_eq!(code.items[1].offset, 1);
+/// assert_eq!(code.items.iter().last().unwrap().offset, 1);
 /// ```
 ///
 /// # Errors

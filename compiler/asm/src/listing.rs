@@ -41,7 +41,7 @@ pub fn listing(text: &str, assembly: &Assembly) -> String {
 /// Those of the writer.
 pub fn write_listing(text: &str, assembly: &Assembly, mut output: impl Write) -> io::Result<()> {
     let mut out = Vec::with_capacity(PIECE + PIECE / 4);
-    for item in &assembly.items {
+    for item in assembly.items.iter() {
         let mut offset = item.offset as usize;
         let end = offset + item.len as usize;
         let mut source = trimmed(text.as_bytes(), item.span());

@@ -53,22 +53,83 @@ impl Value {
 
 /// Multiply and fold: names are short and come from the user's own text, so a keyed hash buys nothing. The fold brings
 /// the last characters, in which generated names differ, down to the low bits that choose the slot.
-#[derive(Default, Clone, Copy)]
-pub(crate) struct NameHasher(u64);
+fn mix(hash: u64, word: u64) -> u64 {
+    let product = u128::from(hash ^ word ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93;
+    product as u64 ^ (product >> 64) as u64
+}
 
-impl Hasher for NameHasher {
+fn hash(name: &[u8]) -> u32 {
+    let (words, rest) = name.as_chunks::<8>();
+    let hash = words.iter().fold(name.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    if rest.is_empty() {
+        return hash as u32;
+    }
+    let last = match name.last_chunk::<8>() {
+        Some(word) => u64::from_le_bytes(*word),
+        None => rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    };
+    mix(hash, last) as u32
+}
+
+/// The numbers of the named symbols by open addressing: at most half of the slots, a power of two, are taken.
+#[derive(Default)]
+struct Names {
+    /// Hash and number + 1; 0 in an empty slot.
+    slots: Vec<(u32, u32)>,
+    count: usize,
+}
+
+impl Names {
+    /// The number of the symbol with this hash for which `is_it` holds, or the slot where it belongs.
+    fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Result<u32, usize> {
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        loop {
+            match self.slots[slot] {
+                (_, 0) => return Err(slot),
+                (known, number) if known == hash && is_it(number - 1) => return Ok(number - 1),
+                _ => slot = (slot + 1) & mask,
+            }
+        }
+    }
+
+    /// Makes room for one more.
+    fn grow(&mut self) {
+        if self.count * 2 < self.slots.len() {
+            return;
+        }
+        let double = (self.slots.len() * 2).max(16);
+        let old = std::mem::replace(&mut self.slots, vec![(0, 0); double]);
+        for (hash, number) in old.into_iter().filter(|&(_, number)| number != 0) {
+            if let Err(slot) = self.find(hash, |_| false) {
+                self.slots[slot] = (hash, number);
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.slots.fill((0, 0));
+        self.count = 0;
+    }
+}
+
+/// For the numbers of numeric labels.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
     fn finish(&self) -> u64 {
         self.0
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0u8; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            let mixed = (self.0 ^ u64::from_le_bytes(word)) ^ 0x9e37_79b9_7f4a_7c15;
-            let product = u128::from(mixed) * 0xd6e8_feb8_6659_fd93;
-            self.0 = product as u64 ^ (product >> 64) as u64;
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
         }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = mix(self.0, number);
     }
 }
 
@@ -76,9 +137,9 @@ impl Hasher for NameHasher {
 #[derive(Default)]
 pub(crate) struct Symbols<'t> {
     pub(crate) all: Vec<Symbol<'t>>,
-    by_name: HashMap<&'t str, u32, BuildHasherDefault<NameHasher>>,
+    names: Names,
     /// For each numeric label: the symbol of its last definition + 1, and of the next one + 1 if referred to already.
-    numeric: HashMap<u64, (u32, u32), BuildHasherDefault<NameHasher>>,
+    numeric: HashMap<u64, (u32, u32), BuildHasherDefault<NumberHasher>>,
 }
 
 impl<'t> Symbols<'t> {
@@ -91,12 +152,17 @@ impl<'t> Symbols<'t> {
 
     /// Number of the symbol called `name`, made on first mention.
     pub(crate) fn mention(&mut self, name: &'t str, start: usize) -> u32 {
-        if let Some(&index) = self.by_name.get(name) {
-            return index;
+        self.names.grow();
+        let hash = hash(name.as_bytes());
+        match self.names.find(hash, |number| self.all[number as usize].name == name) {
+            Ok(number) => number,
+            Err(slot) => {
+                let number = self.push(name, Definition::Undefined, start, start + name.len());
+                self.names.slots[slot] = (hash, number + 1);
+                self.names.count += 1;
+                number
+            }
         }
-        let index = self.push(name, Definition::Undefined, start, start + name.len());
-        self.by_name.insert(name, index);
-        index
     }
 
     fn push(&mut self, name: &'t str, definition: Definition, start: usize, end: usize) -> u32 {
@@ -139,7 +205,7 @@ impl<'t> Symbols<'t> {
 
     pub(crate) fn clear(&mut self) {
         self.all.clear();
-        self.by_name.clear();
+        self.names.clear();
         self.numeric.clear();
     }
 

@@ -120,7 +120,7 @@ fn check_text(text: &str, options: &Options) {
     match assemble(text, options) {
         Ok(code) => {
             let _ = listing(text, &code);
-            for item in &code.items {
+            for item in code.items.iter() {
                 assert!(item.offset as usize + item.len as usize <= code.bytes.len(), "{text:?}");
                 assert!(text.get(item.span()).is_some(), "{text:?}");
             }
