@@ -1,13 +1,14 @@
-//! Text to bytes per second, beside GNU as and llvm-mc in the same run: `cargo bench -p pvc-asm`.
+//! Text to bytes per second, beside GNU as and llvm-mc in the same run: `cargo bench -p pvc-asm`, or
+//! `cargo bench -p pvc-asm -- FILE [att|intel]` for a text of your own.
 //!
-//! The text is a million instructions in about the mix of compiled code, a tenth of them vector instructions. Every
-//! assembler runs as a process of its own, reads the same file and writes nowhere; the best of several runs counts.
+//! The text is a million instructions in about the mix of compiled code, a tenth of them vector instructions, with a label
+//! and a jump for every twelve. Every assembler runs as a process of its own, reads the same file and writes nowhere; what
+//! counts is the CPU time of the whole process, user and system, in the best of several runs.
 
-use pvc_asm::{Options, assemble, assemble_lines_stream};
+use pvc_asm::{Lines, Options, Syntax, assemble, assemble_lines_stream, disassemble, write_listing};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 const INSTRUCTIONS: usize = 1_000_000;
 
@@ -83,7 +84,14 @@ fn text() -> String {
     const BYTE: [&str; 6] = ["al", "bl", "cl", "dl", "sil", "r8b"];
     let mut random = Random(1);
     let mut out = String::with_capacity(INSTRUCTIONS * 24);
-    for _ in 0..INSTRUCTIONS {
+    for i in 0..INSTRUCTIONS {
+        if i % 12 == 0 {
+            // A jump some labels back or ahead, most of them near.
+            let label = i / 12;
+            let target = (label + random.below(12)).saturating_sub(6).min((INSTRUCTIONS - 1) / 12);
+            let _ = writeln!(out, ".L{label}:\n{} .L{target}", ["jmp", "je", "jne", "ja"][random.below(4)]);
+            continue;
+        }
         let template = TEMPLATES[random.below(TEMPLATES.len())];
         for letter in template.chars() {
             let _ = match letter {
@@ -118,72 +126,126 @@ fn text() -> String {
     out
 }
 
-/// The shortest of several runs.
-fn best(runs: usize, mut run: impl FnMut()) -> Duration {
-    (0..runs)
-        .map(|_| {
-            let start = Instant::now();
-            run();
-            start.elapsed()
-        })
-        .min()
-        .unwrap_or_default()
+/// What a process took.
+struct Cost {
+    /// CPU time, user and system.
+    seconds: f64,
+    /// The most memory it had at a time.
+    megabytes: f64,
 }
 
-fn tool(program: &str, arguments: &[&str], file: &Path) -> Duration {
-    best(3, || {
-        let status = Command::new(program)
-            .args(arguments)
-            .arg(file)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .unwrap_or_else(|error| panic!("{program} must be installed: {error}"));
-        assert!(status.success(), "{program} failed");
-    })
+/// Runs a process to its end.
+fn run(program: &str, arguments: &[&str], file: &Path) -> Cost {
+    let child = Command::new(program)
+        .args(arguments)
+        .arg(file)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program} must be installed: {error}"));
+    let mut status = 0;
+    // SAFETY: 1. `rusage` is made of numbers, so zeros are one.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: 1. Both pointers are to locals of the right types. 2. Nobody else waits for this child of ours.
+    let pid = unsafe { libc::wait4(child.id() as libc::pid_t, &mut status, 0, &mut usage) };
+    assert!(pid > 0 && status == 0, "{program} failed");
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    Cost { seconds: seconds(usage.ru_utime) + seconds(usage.ru_stime), megabytes: usage.ru_maxrss as f64 / 1024.0 }
+}
+
+/// The cheapest of several runs.
+fn cost(runs: usize, program: &str, arguments: &[&str], file: &Path) -> Cost {
+    let all = (0..runs).map(|_| run(program, arguments, file));
+    all.min_by(|a, b| a.seconds.total_cmp(&b.seconds)).expect("at least one run")
+}
+
+/// One measurement, as a process of its own: what the command does, and the library line by line.
+fn measured(what: &str, file: &str, syntax: Syntax) {
+    let options = Options { syntax, ..Options::default() };
+    let text = || std::fs::read_to_string(file).expect("the text");
+    match what {
+        "block" => {
+            let text = text();
+            let code = assemble(&text, &options).expect("text that is right");
+            write_listing(&text, &code, std::io::sink()).expect("writing");
+        }
+        "lines" => {
+            let input = std::fs::File::open(file).expect("the text");
+            assemble_lines_stream(input, std::io::sink(), &options).expect("reading");
+        }
+        _ => {
+            let text = text();
+            let mut lines = Lines::new(options);
+            for line in text.lines() {
+                std::hint::black_box(lines.assemble(line).is_ok());
+            }
+        }
+    }
+}
+
+/// The same instructions in Intel syntax; those that name a symbol are left out.
+fn intel(text: &str) -> String {
+    let code = assemble(text, &Options::default()).expect("text that is right");
+    let options = Options { syntax: Syntax::Intel, ..Options::default() };
+    let mut out = String::from(".intel_syntax noprefix\n");
+    for line in disassemble(&code.bytes, &options) {
+        if !line.text.starts_with(['j', '{']) && !line.text.starts_with("call") {
+            out += &line.text;
+            out.push('\n');
+        }
+    }
+    out
+}
+
+fn compare(name: &str, file: &Path, syntax: Syntax) {
+    let own = std::env::current_exe().expect("the benchmark itself").display().to_string();
+    let word = if syntax == Syntax::Att { "att" } else { "intel" };
+    let text = std::fs::read_to_string(file).expect("the text");
+    let (count, megabytes) = (text.lines().count(), text.len() as f64 / 1048576.0);
+    drop(text);
+    let gas = cost(3, "as", &["--64", "-o", "/dev/null"], file);
+    println!("{name}: {count} lines, {megabytes:.0} MB");
+    let row = |name: &str, cost: &Cost| {
+        println!(
+            "  {name:22} {:6.2} M/s {:6.0} ns {:6.2} x GNU as {:5.0} MB",
+            count as f64 / cost.seconds / 1e6,
+            cost.seconds / count as f64 * 1e9,
+            gas.seconds / cost.seconds,
+            cost.megabytes
+        );
+    };
+    row("pvc-asm, line by line", &cost(5, &own, &["--measure", "lines", word], file));
+    row("pvc-asm, one block", &cost(5, &own, &["--measure", "block", word], file));
+    row("pvc-asm, library", &cost(5, &own, &["--measure", "library", word], file));
+    row("GNU as", &gas);
+    row("llvm-mc-19", &cost(2, "llvm-mc-19", &["-filetype=obj", "-o", "/dev/null"], file));
 }
 
 fn main() {
     // The benchmark runs itself, so that each measurement is a whole process.
-    let arguments: Vec<String> = std::env::args().collect();
-    match arguments.get(1).map(String::as_str) {
-        Some("--block") => {
-            let text = std::fs::read_to_string(&arguments[2]).expect("the text");
-            assert!(assemble(&text, &Options::default()).is_ok());
-            return;
-        }
-        Some("--lines") => {
-            let file = std::fs::File::open(&arguments[2]).expect("the text");
-            let failed = assemble_lines_stream(file, std::io::sink(), &Options::default()).expect("reading");
-            assert_eq!(failed, 0);
-            return;
-        }
-        _ => {}
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let syntax =
+        |word: Option<&String>| if word.is_some_and(|word| word == "intel") { Syntax::Intel } else { Syntax::Att };
+    match arguments.first().map(String::as_str) {
+        Some("--measure") => return measured(&arguments[1], &arguments[3], syntax(arguments.get(2))),
+        Some(file) => return compare(file, Path::new(file), syntax(arguments.get(1))),
+        None => {}
     }
     let dir = std::env::temp_dir().join(format!("pvc-asm-bench-{}", std::process::id()));
     std::fs::create_dir_all(&dir).expect("a scratch directory");
-    let file = dir.join("mix.s");
-    let one = dir.join("one.s");
-    std::fs::write(&file, text()).expect("the text");
+    let [att, other, one] = ["att.s", "intel.s", "one.s"].map(|name| dir.join(name));
+    let text = text();
+    std::fs::write(&att, &text).expect("the text");
+    std::fs::write(&other, intel(&text)).expect("the text");
     std::fs::write(&one, "ret\n").expect("the text");
+    drop(text);
+    compare("AT&T", &att, Syntax::Att);
+    compare("Intel", &other, Syntax::Intel);
     let own = std::env::current_exe().expect("the benchmark itself").display().to_string();
-    let gas = tool("as", &["--64", "-o", "/dev/null"], &file);
-    let rows = [
-        ("pvc-asm, one block", tool(&own, &["--block"], &file)),
-        ("pvc-asm, line by line", tool(&own, &["--lines"], &file)),
-        ("GNU as", gas),
-        ("llvm-mc-19", tool("llvm-mc-19", &["-filetype=obj", "-o", "/dev/null"], &file)),
-    ];
-    println!("{INSTRUCTIONS} instructions, whole process, best of 3");
-    for (name, time) in rows {
-        let rate = INSTRUCTIONS as f64 / time.as_secs_f64() / 1e6;
-        println!("{name:24} {rate:6.2} M/s  {:5.2} x GNU as", gas.as_secs_f64() / time.as_secs_f64());
-    }
-    let start = tool(&own, &["--block"], &one);
     println!(
         "first instruction out of a cold process: {:.2} ms (GNU as {:.2} ms)",
-        start.as_secs_f64() * 1e3,
-        tool("as", &["-o", "/dev/null"], &one).as_secs_f64() * 1e3
+        cost(20, &own, &["--measure", "block", "att"], &one).seconds * 1e3,
+        cost(20, "as", &["-o", "/dev/null"], &one).seconds * 1e3
     );
     let _ = std::fs::remove_dir_all(&dir);
 }
