@@ -135,6 +135,7 @@ struct Cost {
 }
 
 /// Runs a process to its end.
+#[allow(clippy::zombie_processes, reason = "`wait4` waits for it")]
 fn run(program: &str, arguments: &[&str], file: &Path) -> Cost {
     let child = Command::new(program)
         .args(arguments)
