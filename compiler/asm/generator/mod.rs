@@ -4,6 +4,8 @@
 
 #![allow(unreachable_pub, dead_code, missing_docs)]
 
+#[path = "aliases.rs"]
+pub(crate) mod aliases;
 #[path = "../src/form.rs"]
 pub(crate) mod form;
 #[path = "forms.rs"]
@@ -15,5 +17,9 @@ pub(crate) mod names;
 #[path = "quirks.rs"]
 #[rustfmt::skip]
 pub(crate) mod quirks;
+#[path = "spellings.rs"]
+pub(crate) mod spellings;
+#[path = "variants.rs"]
+pub(crate) mod variants;
 #[path = "write.rs"]
 pub mod write;

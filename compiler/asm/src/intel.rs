@@ -33,6 +33,8 @@ struct Node {
     symbol: SymbolAt,
     /// `offset` occurs.
     offset: bool,
+    /// Brackets occur.
+    bracket: bool,
     segment: u8,
     /// Bytes that `ptr` named.
     size: u16,
@@ -159,6 +161,10 @@ impl Assembler<'_> {
         let is_memory = register.is_some() || node.segment != 0 || bracket || node.symbol != SymbolAt::Nowhere;
         if is_memory && node.bare && node.registers[0].is_some() {
             return self.intel_misuse(start, "outside brackets a register cannot be part of an address");
+        }
+        if !is_memory && node.bracket && node.size != 0 {
+            return self
+                .intel_misuse(start, "only a bracket at the end makes memory of a number: write `[8+4]` for `[8]+4`");
         }
         if !is_memory {
             let mut operand = Operand { size: node.size, ..self.immediate(node.value, start) };
@@ -402,6 +408,7 @@ impl Assembler<'_> {
                 }
                 if byte == b'[' {
                     node.bare = false;
+                    node.bracket = true;
                     if node.symbol == SymbolAt::Outside {
                         node.symbol = SymbolAt::InBrackets;
                     }
@@ -531,6 +538,7 @@ impl Assembler<'_> {
         node.bare |= right.bare;
         node.symbol = node.symbol.max(right.symbol);
         node.offset |= right.offset;
+        node.bracket |= right.bracket;
         if node.size == 0 {
             node.size = right.size;
         }
