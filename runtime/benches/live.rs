@@ -24,6 +24,8 @@ fn main() {
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
     const ROUNDS: usize = 201;
+    /// Of the XRay program.
+    const FUNCTIONS: usize = 10_000;
     /// Sites, and bytes from one to the next.
     const SIZES: [(usize, usize); 4] = [(1, 17), (1000, 17), (10_000, 17), (10_000, 101)];
     // `cargo bench --bench live -- Window`: that view alone.
@@ -89,6 +91,10 @@ fn main() {
         }
         stop.store(true, Relaxed);
     });
+    if wanted("XRay") {
+        let xray = peers::median(9, &peers::xray(FUNCTIONS, 17), &["live", "1000"]) / 1e3;
+        println!("XRay, __xray_patch_function for 1000 functions: {xray:.1} us");
+    }
     if wanted("C") {
         for (compiler, program) in peers::c_runtime() {
             println!("C, {compiler}");

@@ -2,6 +2,9 @@
 //! `MADV_POPULATE_WRITE`, one bare 8-byte store a site, `mprotect` to executable. Both run in turns over the same kind of
 //! text: pages of a file, mapped privately, as a program's are.
 //!
+//! Beside them, in the same run: clang's XRay on as many functions (a new process each time), the crate `static-keys` (a thousand
+//! sites; a site costs the same however many there are), and the C runtime by both compilers.
+//!
 //! `cargo bench -p pvc-runtime --bench start` prints nanoseconds of CPU time a site (the median and the best of the rounds) and
 //! the ratio of the medians; then what patching again costs when the pages are private already, with its page faults.
 
@@ -97,6 +100,7 @@ mod linux {
 
     pub(super) fn main() {
         let c_runtimes = peers::c_runtime();
+        let static_keys = peers::static_keys();
         println!("{SITES} sites, {ROUNDS} rounds; nanoseconds of CPU time a site, median (best)");
         for (name, step) in [("dense, a site every 17 bytes", 17), ("sparse, every 101 bytes", 101)] {
             let (file, len) = text(SITES, step);
@@ -119,6 +123,9 @@ mod linux {
             println!("  reference                {:7.2} ({:.2})", reference.0, reference.1);
             println!("  patch : reference        {:7.2} ({:.2})", first.0 / reference.0, first.1 / reference.1);
             println!("  again, pages are private {:7.2} ({:.2})", again.0, again.1);
+            let xray = peers::median(ROUNDS, &peers::xray(SITES, step), &["start"]) / SITES as f64;
+            println!("  XRay                     {xray:7.2}; patch : XRay {:.2}", first.0 / xray);
+            println!("  static-keys              {static_keys:7.0}; static-keys : patch {:.0}", static_keys / first.0);
             for (compiler, program) in &c_runtimes {
                 let arguments = [SITES, step, ROUNDS].map(|number| number.to_string());
                 print!(" C, {compiler}\n{}", peers::run(Command::new(program).arg("start").args(arguments)));

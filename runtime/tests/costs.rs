@@ -1,0 +1,136 @@
+//! What patching may cost, in system calls and page faults, however many sites there are. Times are for the benchmarks.
+
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod many;
+
+use many::{Arena, Fixture, fill, text};
+use pvc_runtime::{Features, Options, user};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+
+/// A child forked while another thread patches would find the lock taken: patching at start is for programs with one thread.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// System calls of a traced child of this thread that `count` counts, from its first stop to its end.
+fn system_calls(child: i32, count: impl Fn(i64) -> bool) -> usize {
+    let (mut calls, mut entry) = (0, true);
+    loop {
+        let mut status = 0;
+        // SAFETY: a traced child of this thread; so for all calls below.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        if !libc::WIFSTOPPED(status) {
+            assert_eq!(status, 0, "the child failed");
+            return calls;
+        }
+        if libc::WSTOPSIG(status) == libc::SIGTRAP | 0x80 {
+            // SAFETY: plain numbers.
+            let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
+            // SAFETY: see above.
+            unsafe { libc::ptrace(libc::PTRACE_GETREGS, child, 0, &mut registers) };
+            calls += usize::from(entry && count(registers.orig_rax as i64));
+            entry = !entry;
+        } else {
+            let options = libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_EXITKILL;
+            // SAFETY: see above.
+            unsafe { libc::ptrace(libc::PTRACE_SETOPTIONS, child, 0, options) };
+        }
+        // SAFETY: see above.
+        unsafe { libc::ptrace(libc::PTRACE_SYSCALL, child, 0, 0) };
+    }
+}
+
+/// Of the Rust runtime at start, and then back: all that the child does after it stopped.
+fn of_rust(sites: usize) -> usize {
+    let (file, len) = text(sites, 17);
+    let arena = Arena::new(&file, len, libc::PROT_READ | libc::PROT_EXEC);
+    fill(&arena, sites, 17);
+    let mut fixture = Fixture::new();
+    let set = fixture.set(&arena, sites);
+    // SAFETY: the child calls the patcher and ends.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: of this process, which has one thread; nothing runs the text.
+        unsafe {
+            libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0);
+            libc::raise(libc::SIGSTOP);
+            let done =
+                user::patch_as(&set, Features::NONE, Options::default()).is_ok_and(|report| report.rows == sites);
+            libc::_exit(i32::from(!done));
+        }
+    }
+    system_calls(child, |_| true)
+}
+
+fn c_program() -> std::path::PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("costs-c");
+    let mut build = Command::new("gcc");
+    build.args(["-std=gnu11", "-O2", "-pthread", "-I"]).arg(root.join("c"));
+    build.args([root.join("benches/many.c"), root.join("c/pvc.c")]).arg("-o").arg(&program);
+    let built = build.output().unwrap_or_else(|error| panic!("gcc: {error}; tests/run installs what the tests need"));
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    program
+}
+
+/// Of the C runtime: what a round of the benchmark's program takes to change the protection of text, its reference included.
+#[allow(clippy::zombie_processes, reason = "`system_calls` waits for the child")]
+fn of_c(program: &Path, sites: usize) -> usize {
+    let mut command = Command::new(program);
+    command.args(["start", &sites.to_string(), "17", "1"]).stdout(std::process::Stdio::null());
+    // SAFETY: one system call between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0);
+            Ok(())
+        });
+    }
+    let child = command.spawn().unwrap();
+    let counted = [libc::SYS_madvise, libc::SYS_pwrite64, libc::SYS_rt_sigprocmask, libc::SYS_membarrier];
+    system_calls(child.id() as i32, |number| counted.contains(&number))
+}
+
+/// At most three for the one stretch of pages (here two pages, and 830), and a few.
+#[test]
+fn system_calls_do_not_grow_with_the_sites() {
+    let _alone = ALONE.lock();
+    let (few, many) = (of_rust(300), of_rust(200_000));
+    assert!(few == many && many <= 3 + 20, "{few} system calls for 300 sites, {many} for 200000");
+    let program = c_program();
+    let (few, many) = (of_c(&program, 300), of_c(&program, 200_000));
+    assert_eq!(few, many, "the C runtime");
+}
+
+fn page_faults() -> i64 {
+    // SAFETY: plain numbers.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` is writable.
+    assert_eq!(unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) }, 0);
+    usage.ru_minflt
+}
+
+/// Pages that are private already are not faulted in again. (`many.c` holds the same against the C runtime.)
+#[test]
+fn patching_again_takes_no_page_faults() {
+    let _alone = ALONE.lock();
+    const SITES: usize = 200_000;
+    let (file, len) = text(SITES, 17);
+    let arena = Arena::new(&file, len, libc::PROT_READ | libc::PROT_EXEC);
+    fill(&arena, SITES, 17);
+    let mut fixture = Fixture::new();
+    let set = fixture.set(&arena, SITES);
+    // SAFETY: nothing runs the text, and no other test knows it.
+    let round = || unsafe {
+        user::patch_as(&set, Features::NONE, Options::default()).unwrap();
+        user::unpatch(&set).unwrap();
+    };
+    round();
+    let before = page_faults();
+    round();
+    let faults = page_faults() - before;
+    assert!(faults < 20, "{faults} page faults on {} private pages", len / 4096);
+    let program = Command::new(c_program()).args(["start", "200000", "17", "1"]).output().unwrap();
+    assert!(program.status.success(), "{}", String::from_utf8_lossy(&program.stderr));
+}
