@@ -30,6 +30,8 @@ fn shows_what_it_promises(text: &str) {
     assert!(before.contains("jmp "), "{text}");
     assert!(!before.contains("sfence"), "{text}");
     assert!(after.contains("sfence"), "{text}");
+    let traced = "traced: waits a little";
+    assert!(after.contains(traced) && !before.contains(traced), "{text}");
     assert!(after.contains("No call went through the ops structure."), "{text}");
     let digest = |part: &str| part.split("digest ").nth(1).unwrap().split(',').next().unwrap().to_owned();
     assert_eq!(digest(before), digest(after), "{text}");

@@ -150,7 +150,7 @@ fn example() -> Result<(), Failed> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = run(Command::new(cargo).current_dir(root()).args(["run", "--quiet", "-p", "userspace-rust"]))?;
     let after = output.split("after:").nth(1).ok_or("shows no sites after patching")?;
-    for wanted in ["sfence", "pause", "every slot of the ops structure is a trap now"] {
+    for wanted in ["sfence", "pause", "traced: the sum is 76", "every slot of the ops structure is a trap now"] {
         if !after.contains(wanted) {
             return Err(format!("no `{wanted}` in\n{output}").into());
         }

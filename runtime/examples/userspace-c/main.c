@@ -31,6 +31,12 @@ __attribute__((noinline)) static void store(unsigned long *to, unsigned long val
 	pv_userspace_mem_store_fence();
 }
 
+/* What a step says while it is traced: the other side of the static branch, out of the way. */
+__attribute__((cold, noinline)) static void tell(const char *what)
+{
+	printf("  traced: %s\n", what);
+}
+
 __attribute__((noinline)) static uint64_t now(void)
 {
 	struct pv_userspace_time_stamp_result stamp = pv_userspace_time_stamp();
@@ -39,6 +45,8 @@ __attribute__((noinline)) static uint64_t now(void)
 
 __attribute__((noinline)) static void wait_a_little(void)
 {
+	if (pv_userspace_branch_trace_enabled())
+		tell("waits a little");
 	for (int i = 0; i < 10; i++)
 		pv_userspace_cpu_relax();
 	pv_userspace_cpu_serialize();
@@ -88,7 +96,7 @@ static void show(const unsigned char *at, unsigned len)
 	}
 }
 
-/* The first site of every op. */
+/* The first site of every op, and all of the static branch. */
 static void show_sites(const char *title)
 {
 	printf("%s\n", title);
@@ -100,6 +108,10 @@ static void show_sites(const char *title)
 				break;
 			}
 		}
+	}
+	for (const struct pv_branch_site *site = pv_userspace_set.branch_sites; site < pv_userspace_set.branch_sites_end; site++) {
+		printf("  %s\n", pv_userspace_set.branches[site->branch].name);
+		show(pv_branch_site_address(&pv_userspace_set, site), site->len);
 	}
 }
 
@@ -146,6 +158,13 @@ int main(void)
 	pv_userspace_ops.time_stamp = PV_USERSPACE_SLOT(time_stamp, trap);
 	pv_userspace_ops.cpu_relax = PV_USERSPACE_SLOT(cpu_relax, trap);
 	pv_userspace_ops.cpu_serialize = PV_USERSPACE_SLOT(cpu_serialize, trap);
+
+	/* While the program runs: one NOP becomes a jump. */
+	if (pv_live_set_branch(&pv_userspace_set, PV_USERSPACE_BRANCH_trace_enabled, 1, &report) != PV_OK) {
+		printf("not traced: %s (%s, error %d)\n", pv_status_string(report.status), pv_step_string(report.step),
+		       report.error);
+		return 1;
+	}
 
 	show_sites("After patching");
 	run("Patched, with a trap in every slot");

@@ -11,7 +11,8 @@ include!(concat!(env!("OUT_DIR"), "/userspace.rs"));
 
 use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Instruction};
 use pvc_runtime::{Features, user};
-use userspace::{OPS, SET, bits, cpu, mem, time};
+use userspace::branches::TRACE_ENABLED;
+use userspace::{OPS, SET, bits, cpu, mem, time, trace};
 
 /// What `bits.popcount` calls on a CPU without POPCNT.
 #[unsafe(no_mangle)]
@@ -37,13 +38,22 @@ fn work() -> usize {
     // SAFETY: the address of a live variable.
     unsafe { mem::write_back(line.as_mut_ptr().cast()) };
     mem::store_fence();
+    if trace::enabled() {
+        tell(sum);
+    }
     cpu::serialize();
     let stamp = time::stamp();
     assert_ne!((stamp.lo, stamp.hi), (0, 0));
     sum
 }
 
-/// The instructions at the first site of each operation.
+/// What a step says while it is traced: the other side of the static branch, out of the way.
+#[cold]
+fn tell(sum: usize) {
+    println!("traced: the sum is {sum}");
+}
+
+/// The instructions at the first site of each operation and static branch.
 fn show(title: &str) {
     println!("{title}");
     let mut shown = Vec::new();
@@ -57,6 +67,13 @@ fn show(title: &str) {
         // SAFETY: sites of this program; volatile because patching changes them.
         let bytes: Vec<u8> = (0..len).map(|at| unsafe { (address as *const u8).add(at).read_volatile() }).collect();
         println!("  {:<16} {:<18} {}", SET.op_name(op), hex(&bytes), disassemble(&bytes, address));
+    }
+    for site in SET.branch_sites() {
+        let address = site.address();
+        // SAFETY: as above.
+        let bytes: Vec<u8> =
+            (0..usize::from(site.len)).map(|at| unsafe { (address as *const u8).add(at).read_volatile() }).collect();
+        println!("  {:<16} {:<18} {}", TRACE_ENABLED.name(), hex(&bytes), disassemble(&bytes, address));
     }
 }
 
@@ -112,6 +129,10 @@ fn main() -> Result<(), pvc_runtime::Error> {
     poison();
     let after = work();
     assert_eq!((before, after), (76, 76));
+    // SAFETY: no handler of SIGTRAP has a site in it, and no thread blocks the signal.
+    unsafe { user::live::set_branch(TRACE_ENABLED, true) }?;
+    show("traced:");
+    work();
     println!("every slot of the ops structure is a trap now, and the work is still done");
     Ok(())
 }
