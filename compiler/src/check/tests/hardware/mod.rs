@@ -7,6 +7,7 @@
 //! Each lane of each register is disturbed by itself. A sample of the forms is run by default; all of them with
 //! `PVC_HARDWARE=all`.
 
+mod branches;
 mod forms;
 
 use super::super::analysis::{self, Leaving, Summary};
