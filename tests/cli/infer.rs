@@ -22,6 +22,10 @@ fn a_piece_of_asm() {
     );
     let text = infer(dir.path(), &["--syntax", "intel", "--arch", "i386", "--asm", "std\nmovsb # }\nserialize"]);
     assert!(text.contains("    clobbers esi, edi, df, barrier\n    i386 when serialize {\n        std\n"), "{text}");
+    for (asm, clobbers) in [("ldmxcsr (%rdi)", "mxcsr, memory"), ("fldcw (%rdi)", "fpcw, memory"), ("fninit", "st0")] {
+        let text = infer(dir.path(), &["--asm", asm]);
+        assert!(text.contains(&format!("    clobbers {clobbers}\n")), "{text}");
+    }
     let text = infer(dir.path(), &["--asm", "vpaddd %ymm0, %ymm1, %ymm2"]);
     assert!(text.contains("    clobbers xmm2\n    x86_64 when avx2 {"), "{text}");
     let text = infer(dir.path(), &["--asm", "vpaddd %ymm0, %ymm1, %ymm2", "--abi", "user"]);

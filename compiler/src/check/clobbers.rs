@@ -106,6 +106,14 @@ impl Context<'_> {
     }
 }
 
+/// Whether a register belongs to the state that a control register rules.
+pub(super) fn goes_with(bit: u32, cell: Cell) -> bool {
+    if bit == FPCW { cell == Cell::FPU } else { cell != Cell::FPU && cell.is_vector_state() }
+}
+
+/// The control registers, with the words that declare them.
+pub(super) const CONTROL_WORDS: [(u32, &str); 2] = [(MXCSR, "mxcsr"), (FPCW, "fpcw")];
+
 fn undeclared(row: &RowCheck<'_>, changed: &Changed, diagnostics: &mut Diagnostics) {
     let context = &row.context;
     let arch = context.contract.arch;
@@ -134,7 +142,7 @@ fn undeclared(row: &RowCheck<'_>, changed: &Changed, diagnostics: &mut Diagnosti
         places.push((row.flags_written_at(RflagsBits::DF), "the direction flag".to_owned()));
         words.push(Word::common("df"));
     }
-    for (bit, name) in [(MXCSR, "mxcsr"), (FPCW, "fpcw")] {
+    for (bit, name) in CONTROL_WORDS {
         if changed.control & bit != 0 && !row.may_change_control(bit) {
             places.push((row.flags_written_at(bit), format!("{name}, which says how floating point rounds and traps")));
             words.push(Word::common(name));
@@ -285,15 +293,16 @@ impl RowCheck<'_> {
     /// Whether the op may change a control register: it names it, or the registers that the row loads together with it.
     fn may_change_control(&self, bit: u32) -> bool {
         let context = &self.context;
-        let alone = self.graph.nodes.values().any(|node| {
-            let loads = node.facts.is_some_and(|facts| facts.writes.is_empty());
-            loads && super::effects::flags(&node.instruction, node.facts).writes & bit != 0
-        });
-        let with_registers = || match bit {
-            FPCW => context.names(|cell| cell == Cell::FPU),
-            _ => context.names(|cell| cell != Cell::FPU && cell.is_vector_state()),
-        };
-        context.contract.clobbers.has(Clobber::SystemFlag(bit)) || !alone && with_registers()
+        context.contract.clobbers.has(Clobber::SystemFlag(bit))
+            || !self.loads_alone(bit) && context.names(|cell| goes_with(bit, cell))
+    }
+
+    /// Whether an instruction loads a control register and nothing else.
+    pub(super) fn loads_alone(&self, bit: u32) -> bool {
+        self.graph.nodes.values().any(|node| {
+            let nothing_else = node.facts.is_some_and(|facts| facts.writes.is_empty());
+            nothing_else && super::effects::flags(&node.instruction, node.facts).writes & bit != 0
+        })
     }
 
     /// Whether some of these flags have a value to rely on in the end.

@@ -1,6 +1,7 @@
 //! What rows need, whatever their contract says: the other direction of the checks.
 
 use super::analysis::Leaving;
+use super::clobbers::{CONTROL_WORDS, goes_with};
 use super::effects::Memory;
 use super::registers::Cell;
 use super::{Context, Effects, RowCheck};
@@ -82,6 +83,12 @@ impl RowCheck<'_> {
             clobbers.extend(registers.map(|cell: &Cell| cell.name(arch).to_owned()));
             clobbers.extend((changed.flags != 0).then(|| "flags".to_owned()));
             clobbers.extend(changed.direction.then(|| "df".to_owned()));
+            for (bit, word) in CONTROL_WORDS.into_iter().filter(|(bit, _)| changed.control & bit != 0) {
+                let named = || changed.cells.iter().any(|&cell| goes_with(bit, cell) && !self.context.allows(cell));
+                if self.loads_alone(bit) || !named() {
+                    clobbers.push(word.to_owned());
+                }
+            }
         }
         if self.summary.barrier() && self.context.has_wrapper() {
             clobbers.push("barrier".to_owned());
@@ -124,7 +131,8 @@ fn in_order(words: impl Iterator<Item = String>) -> Vec<String> {
     if list.iter().any(|word| word == "barrier") {
         list.retain(|word| word != "memory");
     }
-    let rank = |word: &String| ["flags", "df", "memory", "barrier"].iter().position(|other| other == word);
+    let rank =
+        |word: &String| ["flags", "df", "mxcsr", "fpcw", "memory", "barrier"].iter().position(|other| other == word);
     list.sort_by_key(|word| rank(word).map_or(0, |rank| rank + 1));
     list
 }
