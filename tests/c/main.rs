@@ -5,6 +5,7 @@ mod failures;
 mod freestanding;
 mod layout;
 mod link;
+mod plugins;
 mod programs;
 mod sites;
 mod switches;
