@@ -4,6 +4,9 @@
 //! what they may destroy. The compiler assembles them, holds them against their contract and emits tables for C, Rust
 //! and assembly.
 
+// The parser that pest derives names it, since pest is used without `std`.
+extern crate alloc;
+
 pub mod arch;
 pub mod assemble;
 mod builder;

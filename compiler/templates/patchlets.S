@@ -3,7 +3,7 @@
 	.section .rodata.pv_{{ set }}_patchlets, "a", @progbits
 {% for arch in arches %}
 #if {{ arch.condition }}
-{% for line in arch.lines %}{{ line }}
-{% endfor %}#endif /* {{ arch.name }} */
+{{ arch.patchlets }}#endif /* {{ arch.name }} */
 {% endfor %}
 	.section .note.GNU-stack, "", @progbits
+

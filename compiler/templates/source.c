@@ -24,7 +24,7 @@ __asm__(".pushsection pv_sites_{{ set }}, \"aR\", @progbits; .p2align 2; .popsec
 #endif
 extern const struct pv_site __start_pv_sites_{{ set }}[] PV_HIDDEN;
 extern const struct pv_site __stop_pv_sites_{{ set }}[] PV_HIDDEN;
-{% if branches.len() > 0 %}#ifndef __KERNEL__
+{% if has_branches %}#ifndef __KERNEL__
 __asm__(".pushsection pv_branches_{{ set }}, \"aR\", @progbits; .p2align 2; .popsection");
 #endif
 extern const struct pv_branch_site __start_pv_branches_{{ set }}[] PV_HIDDEN;
@@ -40,74 +40,60 @@ PV_CODE pv_{{ set }}_nop(void)
 {% for arch in arches %}
 #if {{ arch.condition }}
 
-{% for symbol in arch.symbols %}{{ symbol }}
-{% endfor %}
-{% for function in arch.functions %}{{ function }}
-{% endfor %}
-struct pv_{{ set }}_ops pv_{{ set }}_ops __attribute__((used)) PV_{{ upper }}_OPS_SECTION = {
-{% for line in arch.slots %}	{{ line }}
-{% endfor %}{% if arch.slots.is_empty() %}	0
+{% if !arch.tables.symbols.is_empty() %}{{ arch.tables.symbols }}
+{% endif %}{{ arch.functions }}struct pv_{{ set }}_ops pv_{{ set }}_ops __attribute__((used)) PV_{{ upper }}_OPS_SECTION = {
+{{ arch.slots }}{% if arch.slots.is_empty() %}	0
 {% endif %}};
 
-{% if arch.byte_fields.len() > 0 %}static const struct {
-{% for line in arch.byte_fields %}	{{ line }}
-{% endfor %}} pv_bytes = {
-{% for line in arch.bytes %}	{{ line }}
-{% endfor %}};
+{% if !arch.tables.byte_fields.is_empty() %}static const struct {
+{{ arch.tables.byte_fields }}} pv_bytes = {
+{{ arch.tables.bytes }}};
 #define PV_BYTES(row) offsetof(__typeof__(pv_bytes), row)
 
-static const struct pv_row pv_rows[] = {
-{% for line in arch.rows %}	{{ line }}
-{% endfor %}};
-{% endif %}{% if arch.terms.len() > 0 %}
-static const struct pv_term pv_terms[] = {
-{% for line in arch.terms %}	{{ line }}
-{% endfor %}};
-{% endif %}{% if arch.fixups.len() > 0 %}
-static const struct pv_fixup pv_fixups[] = {
-{% for line in arch.fixups %}	{{ line }}
-{% endfor %}};
-{% endif %}
-static const struct pv_op pv_op_table[] = {
-{% for line in arch.ops %}	{{ line }}
-{% endfor %}{% if arch.ops.is_empty() %}	{ 0 }
+{% endif %}{% if !arch.tables.rows.is_empty() %}static const struct pv_row pv_rows[] = {
+{{ arch.tables.rows }}};
+
+{% endif %}{% if !arch.tables.terms.is_empty() %}static const struct pv_term pv_terms[] = {
+{{ arch.tables.terms }}};
+
+{% endif %}{% if !arch.tables.fixups.is_empty() %}static const struct pv_fixup pv_fixups[] = {
+{{ arch.tables.fixups }}};
+
+{% endif %}static const struct pv_op pv_op_table[] = {
+{{ arch.tables.ops }}{% if arch.tables.ops.is_empty() %}	{ 0 }
 {% endif %}};
 
 static struct pv_plan pv_plans[] = {
-{% for line in arch.plans %}	{{ line }}
-{% endfor %}{% if arch.plans.is_empty() %}	{ 0 }
+{{ arch.tables.plans }}{% if arch.tables.plans.is_empty() %}	{ 0 }
 {% endif %}};
 
 static const struct pv_kind pv_kinds[] = {
-{% for line in arch.kinds %}	{{ line }}
-{% endfor %}};
+{{ arch.kinds }}};
 
 static const unsigned char pv_stub[] = {
-{% for line in arch.stub %}	{{ line }}
-{% endfor %}};
+{{ arch.stub }}};
 #define PV_MODE {{ arch.mode }}
-#define PV_STUB_CALL {{ arch.stub_call }}
-#define PV_COUNTS .nops = {{ arch.ops.len() }}, .nrows = {{ arch.rows.len() }}, .nterms = {{ arch.terms.len() }}, .nfixups = {{ arch.fixups.len() }}, .nplans = {{ arch.plans.len() }}
-#define PV_IDENTITY_ROW {{ arch.identity_row }}
-#define PV_IDENTITY {{ arch.identity }}
-#define PV_ROWS {{ arch.rows_name }}
-#define PV_ROW_BYTES {{ arch.bytes_name }}
-#define PV_TERMS {{ arch.terms_name }}
-#define PV_FIXUPS {{ arch.fixups_name }}
+#define PV_STUB_CALL {{ arch.layout.stub.call }}
+#define PV_COUNTS .nops = {{ arch.layout.ops.len() }}, .nrows = {{ arch.layout.rows.len() }}, .nterms = {{ arch.layout.terms.len() }}, .nfixups = {{ arch.layout.fixups.len() }}, .nplans = {{ arch.layout.plans.len() }}
+{% match arch.layout.identity_row %}{% when Some(row) %}#define PV_IDENTITY_ROW {{ row }}
+#define PV_IDENTITY PV_ADDRESS(pv_{{ set }}_identity)
+{% when None %}#define PV_IDENTITY_ROW PV_NONE
+#define PV_IDENTITY 0
+{% endmatch %}#define PV_ROWS {% if arch.tables.rows.is_empty() %}0{% else %}pv_rows{% endif %}
+#define PV_ROW_BYTES {% if arch.tables.byte_fields.is_empty() %}0{% else %}(const unsigned char *)&pv_bytes{% endif %}
+#define PV_TERMS {% if arch.tables.terms.is_empty() %}0{% else %}pv_terms{% endif %}
+#define PV_FIXUPS {% if arch.tables.fixups.is_empty() %}0{% else %}pv_fixups{% endif %}
 
 #endif /* {{ arch.name }} */
 {% endfor %}
-{% if features.len() > 0 %}static const struct pv_feature pv_features[] = {
-{% for line in features %}	{{ line }}
-{% endfor %}};
-{% endif %}
-{% if branches.len() > 0 %}static const struct pv_branch pv_branches[] = {
-{% for line in branches %}	{{ line }}
-{% endfor %}};
+{% if nfeatures > 0 %}static const struct pv_feature pv_features[] = {
+{{ features }}};
+
+{% endif %}{% if has_branches %}static const struct pv_branch pv_branches[] = {
+{{ branches }}};
 
 static struct pv_branch_state pv_branch_states[] = {
-{% for line in branch_states %}	{{ line }}
-{% endfor %}};
+{{ branch_states }}};
 
 {% endif %}static const void *pv_applied[PV_{{ upper }}_OPS + 1];
 
@@ -118,14 +104,14 @@ const struct pv_set pv_{{ set }}_set = {
 	.stub_call = PV_STUB_CALL,
 	.nkinds = sizeof pv_kinds / sizeof *pv_kinds,
 	PV_COUNTS,
-	.nfeatures = {{ features.len() }},
+	.nfeatures = {{ nfeatures }},
 	.identity_row = PV_IDENTITY_ROW,
 	.name = "{{ set }}",
 	.ops = pv_op_table,
 	.rows = PV_ROWS,
 	.terms = PV_TERMS,
 	.fixups = PV_FIXUPS,
-	.features = {{ features_name }},
+	.features = {% if nfeatures > 0 %}pv_features{% else %}0{% endif %},
 	.kinds = pv_kinds,
 	.bytes = PV_ROW_BYTES,
 	.stub = pv_stub,
@@ -136,9 +122,10 @@ const struct pv_set pv_{{ set }}_set = {
 	.sites_end = __stop_pv_sites_{{ set }},
 	.plans = pv_plans,
 	.applied = pv_applied,
-{% if branches.len() > 0 %}	.nbranches = PV_{{ upper }}_BRANCHES,
+{% if has_branches %}	.nbranches = PV_{{ upper }}_BRANCHES,
 	.branches = pv_branches,
 	.branch_sites = __start_pv_branches_{{ set }},
 	.branch_sites_end = __stop_pv_branches_{{ set }},
 	.branch_states = pv_branch_states,
 {% endif %}};
+

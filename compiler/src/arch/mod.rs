@@ -9,6 +9,7 @@ pub use features::{
 };
 
 use iced_x86::Register;
+use std::fmt::Write;
 use std::sync::LazyLock;
 
 /// An architecture that rows can be written for.
@@ -144,9 +145,19 @@ pub fn register(name: &str) -> Option<Register> {
 /// The lower-case name of a register.
 #[must_use]
 pub fn register_name(register: Register) -> &'static str {
-    static NAMES: LazyLock<Vec<String>> =
-        LazyLock::new(|| Register::values().map(|one| format!("{one:?}").to_ascii_lowercase()).collect());
-    &NAMES[register as usize]
+    // All names one after the other, and where each begins.
+    static NAMES: LazyLock<(String, Vec<usize>)> = LazyLock::new(|| {
+        let mut text = String::with_capacity(2 << 10);
+        let mut starts = vec![0];
+        for register in Register::values() {
+            write!(text, "{register:?}").expect("writing to a String does not fail");
+            starts.push(text.len());
+        }
+        text.make_ascii_lowercase();
+        (text, starts)
+    });
+    let (text, starts) = &*NAMES;
+    &text[starts[register as usize]..starts[register as usize + 1]]
 }
 
 #[cfg(test)]

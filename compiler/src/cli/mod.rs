@@ -36,7 +36,9 @@ struct Cli {
     color: ColorChoice,
 }
 
+// Only the options of the command that is named are laid out: a compilation takes two milliseconds.
 #[derive(Subcommand)]
+#[command(defer = true)]
 enum Command {
     /// Compile a patch set and write its tables
     Compile(compile::CompileArgs),

@@ -1,8 +1,125 @@
-//! Lines of generated text, written into one buffer as they come.
+//! Generated text, written into one buffer as it comes.
 
 use std::fmt::{self, Write};
 
-/// A text under construction.
+/// What a text is made of.
+///
+/// Strings and numbers are appended as they are: most lines are short, and for them the machinery of format strings costs
+/// several times what the text does.
+pub(super) trait Piece {
+    /// Appends it.
+    fn append(&self, text: &mut String);
+}
+
+/// Appends pieces to a string.
+macro_rules! put {
+    ($text:expr, $($piece:expr),+ $(,)?) => {{
+        let text: &mut String = &mut $text;
+        $($crate::emit::text::Piece::append(&$piece, text);)+
+    }};
+}
+pub(super) use put;
+
+impl Piece for str {
+    fn append(&self, text: &mut String) {
+        text.push_str(self);
+    }
+}
+
+impl Piece for String {
+    fn append(&self, text: &mut String) {
+        text.push_str(self);
+    }
+}
+
+impl<T: Piece + ?Sized> Piece for &T {
+    fn append(&self, text: &mut String) {
+        (**self).append(text);
+    }
+}
+
+impl Piece for std::borrow::Cow<'_, str> {
+    fn append(&self, text: &mut String) {
+        text.push_str(self);
+    }
+}
+
+impl<T: Piece> Piece for Option<T> {
+    fn append(&self, text: &mut String) {
+        if let Some(piece) = self {
+            piece.append(text);
+        }
+    }
+}
+
+impl Piece for bool {
+    fn append(&self, text: &mut String) {
+        text.push_str(if *self { "true" } else { "false" });
+    }
+}
+
+macro_rules! decimal {
+    ($($number:ty),+) => {
+        $(impl Piece for $number {
+            fn append(&self, text: &mut String) {
+                decimal(*self as u64, text);
+            }
+        })+
+    };
+}
+decimal!(u8, u16, u32, u64, usize);
+
+fn decimal(number: u64, text: &mut String) {
+    if number > 9 {
+        decimal(number / 10, text);
+    }
+    text.push(char::from(b'0' + (number % 10) as u8));
+}
+
+/// A byte as `0x0f`.
+pub(super) struct Hex(pub(super) u8);
+
+impl Piece for Hex {
+    fn append(&self, text: &mut String) {
+        let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+        text.push_str("0x");
+        text.push(digit(self.0 >> 4));
+        text.push(digit(self.0 & 15));
+    }
+}
+
+/// Bytes as `0x0f, 0x1f`.
+pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
+
+impl Piece for Bytes<'_> {
+    fn append(&self, text: &mut String) {
+        for (index, &byte) in self.0.iter().enumerate() {
+            if index > 0 {
+                text.push_str(", ");
+            }
+            Hex(byte).append(text);
+        }
+    }
+}
+
+/// Anything that can be displayed.
+pub(super) struct Shown<T>(pub(super) T);
+
+impl<T: fmt::Display> Piece for Shown<T> {
+    fn append(&self, text: &mut String) {
+        write!(text, "{}", self.0).expect("writing to a String does not fail");
+    }
+}
+
+/// Appends a piece, with `, ` before it unless it is the first.
+pub(super) fn item(list: &mut String, pieces: &[&str]) {
+    if !list.is_empty() {
+        list.push_str(", ");
+    }
+    pieces.iter().for_each(|piece| list.push_str(piece));
+}
+
+/// Lines of a text under construction.
 #[derive(Default)]
 pub(super) struct Text {
     text: String,
@@ -17,14 +134,6 @@ macro_rules! line {
     };
 }
 pub(super) use line;
-
-/// Appends to a string: format string and arguments as for `format!`.
-macro_rules! put {
-    ($text:expr, $($format:tt)+) => {
-        ::std::fmt::Write::write_fmt(&mut $text, format_args!($($format)+)).expect("writing to a String does not fail")
-    };
-}
-pub(super) use put;
 
 impl Text {
     /// An empty text whose lines begin with `depth` times `indent`.
@@ -70,5 +179,33 @@ impl Text {
         for _ in 0..self.depth {
             self.text.push_str(self.indent);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_what_format_strings_would_make_of_them() {
+        let mut text = String::new();
+        put!(
+            text,
+            "a",
+            'b'.to_string(),
+            0_u8,
+            90_u32,
+            u64::MAX,
+            true,
+            Some("c"),
+            None::<&str>,
+            Shown(-1),
+            Bytes(&[0, 255])
+        );
+        assert_eq!(text, format!("ab090{}truec-10x00, 0xff", u64::MAX));
+        let mut list = String::new();
+        item(&mut list, &["a"]);
+        item(&mut list, &["b", "c"]);
+        assert_eq!(list, "a, bc");
     }
 }

@@ -1,117 +1,106 @@
 //! Static branches in C: the function that a program asks, the macro for `.S` files, and the tables.
 
-use super::names;
+use super::names::comment;
 use super::sites::Context;
 use crate::arch::Arch;
 use crate::check::CheckedRow;
 use crate::emit::branch;
-use crate::emit::text::put;
+use crate::emit::text::{Hex, put};
 use crate::model::{Branch, Unit};
 
-/// The length of a site in C, a macro of the header.
-const LEN: &str = "PV_BRANCH_LEN";
-
-/// What a header holds of the static branches of one arch: for C, and for the assembler.
-pub(super) struct Parts {
-    pub(super) functions: Vec<String>,
-    pub(super) macros: Vec<String>,
+/// The branches of an arch with their ids.
+fn of(unit: &Unit<CheckedRow>, arch: Arch) -> impl Iterator<Item = (usize, &Branch)> {
+    unit.branches.iter().enumerate().filter(move |(_, branch)| branch.arches.contains(&arch))
 }
 
-/// The parts for `arch`.
-pub(super) fn parts(unit: &Unit<CheckedRow>, arch: Arch, context: &Context<'_>) -> Parts {
-    let there = || unit.branches.iter().enumerate().filter(|(_, branch)| branch.arches.contains(&arch));
-    Parts {
-        functions: there().map(|(id, branch)| function(context, id, branch)).collect(),
-        macros: there().map(|(id, branch)| assembler_macro(context, id, branch)).collect(),
-    }
-}
-
-/// Alignment, label, and after the NOPs the record: what stands around them in every flavour. `unique` makes the labels.
-fn around(
-    context: &Context<'_>,
-    id: usize,
-    branch: &Branch,
-    unique: &str,
-    target: &str,
-    len: &str,
-) -> (Vec<String>, Vec<String>) {
-    let set = context.set;
-    let label = format!(".Lpv{unique}");
-    let mut before = Vec::new();
-    before.extend(branch::alignment(branch));
-    before.push(format!("{label}:"));
-    let after = vec![
-        format!(".pushsection pv_contract_{set}, \"ao\", @progbits, {label}"),
+/// What stands behind the NOPs of a site, in every flavour: its record. `unique` makes the labels.
+fn record(context: &Context<'_>, id: usize, branch: &Branch, unique: &str, target: &str, len: &str) -> [String; 5] {
+    let set = &context.set.name;
+    let mut record = String::new();
+    put!(record, ".long .Lpv", unique, " - .; .long ", target, " - .; .short ", id, "; .byte ", len, ", ");
+    put!(record, Hex(branch::flags(branch)));
+    [
+        format!(".pushsection pv_contract_{set}, \"ao\", @progbits, .Lpv{unique}"),
         format!(".long {} - .; .popsection", context.contract),
-        format!(".pushsection pv_branches_{set}, \"ao\", @progbits, {label}; .p2align 2"),
-        format!(".long {label} - .; .long {target} - .; .short {id}; .byte {len}, {:#04x}", branch::flags(branch)),
+        format!(".pushsection pv_branches_{set}, \"ao\", @progbits, .Lpv{unique}; .p2align 2"),
+        record,
         ".popsection".to_owned(),
-    ];
-    (before, after)
+    ]
 }
 
-/// `bool pv_SET_branch_IDENT(void)`.
-fn signature(set: &str, branch: &Branch) -> String {
-    format!("bool pv_{set}_branch_{}(void)", branch.ident())
-}
-
-/// The function that a program asks.
-fn function(context: &Context<'_>, id: usize, branch: &Branch) -> String {
-    let set = context.set;
-    let (before, after) = around(context, id, branch, "%=", "%l[pv_other]", LEN);
-    let string = |line: &String| {
-        let text = format!("\"{}\\n\"", line.replace('"', "\\\""));
-        text.replace(LEN, &format!("\" {LEN} \""))
-    };
-    let mut asm: Vec<String> = before.iter().map(string).collect();
-    asm.push("PV_BRANCH_NOPS".to_owned());
-    asm.extend(after.iter().map(string));
-    let mut text = docs(branch);
-    put!(text, "PV_WRAPPER {}\n{{\n\t__asm__ goto(", signature(set, branch));
-    text.push_str(&asm.join("\n\t             "));
-    text.push_str("\n\t             : : : : pv_other);\n");
-    let (usual, other) = (branch.initial, !branch.initial);
-    put!(text, "\treturn {usual};\npv_other: PV_UNLIKELY;\n\treturn {other};\n}}\n\n");
-    text
-}
-
-fn docs(branch: &Branch) -> String {
-    let mut text = format!("/* Static branch {}, {} at first", branch.name, branch.initial);
-    for (index, line) in branch.docs.iter().enumerate() {
-        let line = names::comment(line.trim());
-        text.push_str(&if index == 0 { format!(": {line}") } else { format!("\n * {line}") });
+/// The functions `pv_SET_branch_IDENT()` of an arch.
+pub(super) fn functions(unit: &Unit<CheckedRow>, arch: Arch, context: &Context<'_>, text: &mut String) {
+    for (id, branch) in of(unit, arch) {
+        function(context, id, branch, text);
     }
-    text + " */\n"
 }
 
-/// `PV_BRANCH_SET_IDENT TARGET[, 2]`.
-fn assembler_macro(context: &Context<'_>, id: usize, branch: &Branch) -> String {
-    let (before, after) = around(context, id, branch, "\\@", "\\pv_target", "\\pv_len");
-    let mut lines = vec![
-        format!("/* Falls through while {} is {}, goes to the target otherwise. */", branch.name, branch.initial),
-        format!(".macro PV_BRANCH_{}_{} pv_target:req, pv_len=5", context.set, branch.ident()),
-    ];
-    let nops = [".if \\pv_len == 2", ".byte 0x66, 0x90", ".else", ".byte 0x0f, 0x1f, 0x44, 0x00, 0x00", ".endif"];
-    let nops = nops.iter().map(|&line| line.to_owned());
-    lines.extend(before.into_iter().chain(nops).chain(after).map(|line| format!("\t{line}")));
-    lines.push(".endm\n".to_owned());
-    lines.join("\n")
+fn function(context: &Context<'_>, id: usize, branch: &Branch, text: &mut String) {
+    docs(branch, text);
+    put!(*text, "PV_WRAPPER bool pv_", context.set.name, "_branch_", branch.ident(), "(void)\n{\n\t__asm__ goto(");
+    if let Some(alignment) = branch::alignment(branch) {
+        put!(*text, "\"", alignment, "\\n\"\n\t             ");
+    }
+    text.push_str("\".Lpv%=:\\n\"\n\t             PV_BRANCH_NOPS");
+    for line in record(context, id, branch, "%=", "%l[pv_other]", "PV_BRANCH_LEN") {
+        // The length is a macro: it stands between the strings.
+        let line = line.replace('"', "\\\"").replace("PV_BRANCH_LEN", "\" PV_BRANCH_LEN \"");
+        put!(*text, "\n\t             \"", line, "\\n\"");
+    }
+    put!(*text, "\n\t             : : : : pv_other);\n\treturn ", branch.initial);
+    put!(*text, ";\npv_other: PV_UNLIKELY;\n\treturn ", !branch.initial, ";\n}\n\n");
+}
+
+fn docs(branch: &Branch, text: &mut String) {
+    put!(*text, "/* Static branch ", branch.name, ", ", branch.initial, " at first");
+    for (index, line) in branch.docs.iter().enumerate() {
+        let line = comment(line.trim());
+        match index {
+            0 => put!(*text, ": ", line),
+            _ if line.is_empty() => text.push_str("\n *"),
+            _ => put!(*text, "\n * ", line),
+        }
+    }
+    text.push_str(" */\n");
+}
+
+/// The macros `PV_BRANCH_SET_IDENT TARGET[, 2]` of an arch.
+pub(super) fn macros(unit: &Unit<CheckedRow>, arch: Arch, context: &Context<'_>, text: &mut String) {
+    for (id, branch) in of(unit, arch) {
+        assembler_macro(context, id, branch, text);
+    }
+}
+
+fn assembler_macro(context: &Context<'_>, id: usize, branch: &Branch, text: &mut String) {
+    put!(*text, "/* Falls through while ", branch.name, " is ", branch.initial, ", goes to the target otherwise. */\n");
+    put!(*text, ".macro PV_BRANCH_", context.set.name, "_", branch.ident(), " pv_target:req, pv_len=5\n");
+    if let Some(alignment) = branch::alignment(branch) {
+        put!(*text, "\t", alignment, "\n");
+    }
+    text.push_str("\t.Lpv\\@:\n\t.if \\pv_len == 2\n\t.byte 0x66, 0x90\n\t.else\n");
+    text.push_str("\t.byte 0x0f, 0x1f, 0x44, 0x00, 0x00\n\t.endif\n");
+    for line in record(context, id, branch, "\\@", "\\pv_target", "\\pv_len") {
+        put!(*text, "\t", line, "\n");
+    }
+    text.push_str(".endm\n");
 }
 
 /// The elements of the table of branches.
-pub(super) fn table(unit: &Unit<CheckedRow>) -> Vec<String> {
-    let element = |branch: &Branch| {
-        let flags = if branch.live { "PV_BRANCH_LIVE" } else { "0" };
-        format!("{{ .name = \"{}\", .initial = {}, .flags = {flags} }},", branch.name, u8::from(branch.initial))
-    };
-    unit.branches.iter().map(element).collect()
+pub(super) fn table(branches: &[Branch]) -> String {
+    let mut text = String::new();
+    for branch in branches {
+        put!(text, "\t{ .name = \"", branch.name, "\", .initial = ", u8::from(branch.initial), ", .flags = ");
+        put!(text, if branch.live { "PV_BRANCH_LIVE" } else { "0" }, " },\n");
+    }
+    text
 }
 
 /// The elements of the table of their states.
-pub(super) fn states(unit: &Unit<CheckedRow>) -> Vec<String> {
-    let element = |branch: &Branch| {
+pub(super) fn states(branches: &[Branch]) -> String {
+    let mut text = String::new();
+    for branch in branches {
         let value = u8::from(branch.initial);
-        format!("{{ .wanted = {value}, .goal = {value}, .held = {value} }}, /* {} */", branch.name)
-    };
-    unit.branches.iter().map(element).collect()
+        put!(text, "\t{ .wanted = ", value, ", .goal = ", value, ", .held = ", value, " }, /* ", branch.name, " */\n");
+    }
+    text
 }

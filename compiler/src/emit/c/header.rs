@@ -1,81 +1,81 @@
 //! `NAME.h`.
 
-use super::branches;
-use super::calls;
-use super::names;
-use super::sites::{self, Context, Flavour};
-use crate::arch::Arch;
+use super::names::{self, comment};
+use super::sites::{self, Context, Flavour, OpOn};
+use super::{branches, calls, thunks};
+use crate::arch::{Arch, SiteOperand};
 use crate::check::{Checked, CheckedRow};
-use crate::emit::contract;
 use crate::emit::text::put;
-use crate::model::{Abi, Contract, Op, Unit};
+use crate::model::{Abi, Feature, Op, Unit};
 use crate::source::SourceMap;
 use askama::Template;
 
-/// Layout of the header; every string is ready.
+/// Layout of the header; its parts arrive ready, each line of theirs with its end.
 #[derive(Template)]
 #[template(path = "header.h", escape = "none")]
-struct Header {
-    set: String,
-    upper: String,
-    guard: String,
-    source: String,
-    docs: Vec<String>,
-    contract: String,
+struct Header<'a> {
+    set: &'a str,
+    upper: &'a str,
+    source: &'a str,
+    docs: String,
+    contract: &'a str,
     user: bool,
     red_zone: bool,
     identity: bool,
-    op_names: Vec<String>,
-    branch_names: Vec<String>,
-    features: Vec<String>,
-    result_structs: Vec<String>,
+    op_names: String,
+    ops: usize,
+    branch_names: String,
+    branches: usize,
+    features: String,
+    result_structs: String,
     arches: Vec<ArchPart>,
 }
 
+/// What stands under the condition of an arch.
 struct ArchPart {
     name: &'static str,
     condition: &'static str,
-    ops: Vec<OpPart>,
-    branches: Vec<String>,
-    macros: Vec<String>,
+    /// Types of the fields of the ops structure.
+    types: String,
+    fields: String,
+    /// Sites, wrappers, backend macros, functions of the static branches.
+    code: String,
+    /// For the assembler.
+    macros: String,
 }
 
-struct OpPart {
-    /// Documentation and function type.
-    types: String,
-    /// Field of the ops structure.
-    field: String,
-    /// Sites, wrapper, backend macros.
-    code: String,
-}
+/// Room for what the template itself has and for what stands in it twice.
+const TEMPLATE: usize = 12 << 10;
 
 /// The text of the header.
 pub(super) fn render(checked: &Checked, sources: &SourceMap) -> String {
     let unit = checked.unit();
-    let set = unit.set.name.clone();
-    let upper = set.to_uppercase();
-    let contract = contract::symbol(checked);
-    let context = Context { set: &set, contract, user: unit.set.abi == Abi::User };
+    let context = Context::new(checked);
     let header = Header {
-        guard: format!("PV_{upper}"),
-        source: sources.files().next().map(|(_, file)| file.name().to_owned()).unwrap_or_default(),
-        docs: comment_lines(&unit.set.docs),
+        set: &unit.set.name,
+        upper: &context.upper,
+        source: super::source_name(sources),
+        docs: set_docs(&unit.set.docs),
+        contract: context.contract,
         user: unit.set.abi == Abi::User,
         red_zone: unit
             .ops
             .iter()
             .any(|op| op.on(Arch::X86_64).is_some_and(|contract| calls::endangers_red_zone(op, contract))),
         identity: has_identity(unit),
-        op_names: unit.ops.iter().map(names::ident).collect(),
-        branch_names: unit.branches.iter().map(|branch| branch.ident()).collect(),
-        features: unit.features.iter().enumerate().map(|(bit, feature)| feature_macro(&upper, bit, feature)).collect(),
-        result_structs: unit.ops.iter().filter(|op| op.results().len() > 1).map(|op| result_struct(unit, op)).collect(),
+        op_names: enumerators(&context, "OP", unit.ops.iter().map(Op::ident)),
+        ops: unit.ops.len(),
+        branch_names: enumerators(&context, "BRANCH", unit.branches.iter().map(|branch| branch.ident())),
+        branches: unit.branches.len(),
+        features: features(&context, &unit.features),
+        result_structs: result_structs(unit),
         arches: unit.set.arches.iter().map(|&arch| arch_part(unit, arch, &context)).collect(),
-        set: set.clone(),
-        upper,
-        contract: contract.to_owned(),
     };
-    super::tidy(&header.render().expect("writing to a String does not fail"))
+    let parts =
+        header.arches.iter().map(|arch| arch.types.len() + arch.fields.len() + arch.code.len() + arch.macros.len());
+    let mut text = String::with_capacity(TEMPLATE + header.op_names.len() + parts.sum::<usize>());
+    header.render_into(&mut text).expect("writing to a String does not fail");
+    text
 }
 
 /// The condition under which the preprocessor compiles for an arch.
@@ -91,126 +91,136 @@ pub(super) fn has_identity(unit: &Unit<CheckedRow>) -> bool {
     unit.ops.iter().flat_map(|op| &op.contracts).flat_map(|contract| &contract.rows).any(|row| row.row.identity)
 }
 
-fn comment_lines(docs: &[String]) -> Vec<String> {
-    if docs.is_empty() {
-        return Vec::new();
+/// The documentation of the set as the rest of a comment.
+fn set_docs(docs: &[String]) -> String {
+    let mut text = String::new();
+    if !docs.is_empty() {
+        text.push_str(" *\n");
     }
-    std::iter::once(String::new()).chain(docs.iter().map(|line| names::comment(line))).collect()
+    for line in docs {
+        match comment(line.trim_end()) {
+            line if line.is_empty() => text.push_str(" *\n"),
+            line => put!(text, " * ", line, "\n"),
+        }
+    }
+    text
 }
 
-fn feature_macro(upper: &str, bit: usize, feature: &crate::model::Feature) -> String {
-    let docs = feature.docs.iter().map(|line| names::comment(line.trim())).collect::<Vec<_>>().join(" ");
-    let comment = if docs.is_empty() { String::new() } else { format!(" /* {docs} */") };
-    format!("#define PV_{upper}_FEATURE_{} ((uint64_t)1 << {bit}){comment}", feature.name)
+/// The ids of ops or branches.
+fn enumerators(context: &Context<'_>, what: &str, names: impl Iterator<Item = String>) -> String {
+    let mut text = String::new();
+    for (id, name) in names.enumerate() {
+        put!(text, "\tPV_", context.upper, "_", what, "_", name, " = ", id, ",\n");
+    }
+    text
 }
 
-fn result_struct(unit: &Unit<CheckedRow>, op: &Op<CheckedRow>) -> String {
-    let mut text = format!("struct {} {{\n", calls::result_struct(&unit.set, op));
-    for result in op.results() {
-        put!(text, "\t{};\n", names::declare(result));
+fn features(context: &Context<'_>, features: &[Feature]) -> String {
+    let mut text = String::new();
+    for (bit, feature) in features.iter().enumerate() {
+        put!(text, "#define PV_", context.upper, "_FEATURE_", feature.name, " ((uint64_t)1 << ", bit, ")");
+        let docs = feature.docs.iter().map(|line| comment(line.trim())).collect::<Vec<_>>().join(" ");
+        let docs = docs.trim();
+        if !docs.is_empty() {
+            put!(text, " /* ", docs, " */");
+        }
+        text.push('\n');
     }
-    text + "};"
+    text
+}
+
+fn result_structs(unit: &Unit<CheckedRow>) -> String {
+    let mut text = String::new();
+    for op in unit.ops.iter().filter(|op| op.results().len() > 1) {
+        put!(text, "struct ", calls::result_struct(&unit.set, op), " {\n");
+        op.results().iter().for_each(|result| put!(text, "\t", names::declare(result), ";\n"));
+        text.push_str("};\n\n");
+    }
+    text
 }
 
 fn arch_part(unit: &Unit<CheckedRow>, arch: Arch, context: &Context<'_>) -> ArchPart {
-    let ops = unit.ops.iter().enumerate().map(|(id, op)| op_part(unit, id, op, arch, context)).collect();
-    let macros = unit
-        .ops
-        .iter()
-        .enumerate()
-        .filter_map(|(id, op)| Some((id, op, op.on(arch)?)))
-        .map(|(id, op, contract)| assembler_macros(context, id, op, contract));
-    let branches = branches::parts(unit, arch, context);
-    ArchPart {
+    let mut part = ArchPart {
         name: arch.name(),
         condition: condition(arch),
-        macros: macros.chain(branches.macros).collect(),
-        ops,
-        branches: branches.functions,
+        types: String::new(),
+        fields: String::new(),
+        code: String::with_capacity(unit.ops.len() << 11),
+        macros: String::with_capacity(unit.ops.len() << 9),
+    };
+    for (id, op) in unit.ops.iter().enumerate() {
+        let ident = &op.ident();
+        match op.on(arch) {
+            Some(contract) => op_part(&OpOn { context, id, op, ident, contract }, &mut part),
+            None => put!(part.fields, "\tconst void *", ident, "; /* not on ", arch.name(), " */\n"),
+        }
     }
+    branches::functions(unit, arch, context, &mut part.code);
+    branches::macros(unit, arch, context, &mut part.macros);
+    part
 }
 
-fn op_part(unit: &Unit<CheckedRow>, id: usize, op: &Op<CheckedRow>, arch: Arch, context: &Context<'_>) -> OpPart {
-    let (set, ident) = (&unit.set, names::ident(op));
-    let name = &set.name;
-    let Some(contract) = op.on(arch) else {
-        return OpPart {
-            types: String::new(),
-            field: format!("const void *{ident}; /* not on {} */", arch.name()),
-            code: String::new(),
-        };
-    };
+fn op_part(on: &OpOn<'_>, part: &mut ArchPart) {
+    let OpOn { context, op, ident, contract, .. } = on;
+    let (name, upper) = (&context.set.name, &context.upper);
     let plain = calls::is_plain(op, contract);
-    let callable = !op.diverges() && !op.nocall;
-    let types = if plain {
-        String::new()
+    part.fields.push('\t');
+    if plain {
+        calls::plain_slot(on, &mut part.fields);
     } else {
-        format!(
-            "struct pv_{name}_{ident}_slot; /* never defined: no plain function keeps the contract of {} */\n",
-            op.name
-        )
-    };
-    let field =
-        if plain { calls::plain_slot(set, op) } else { format!("const struct pv_{name}_{ident}_slot *{ident};") };
-
-    let mut code = docs(op);
-    if let Some(symbol) = op.default.as_deref().filter(|_| calls::wraps_default(op, contract)) {
-        code.push_str(&calls::default_declaration(set, op, symbol));
+        put!(part.types, "struct pv_", name, "_", ident, "_slot; /* never defined: ");
+        put!(part.types, "no plain function keeps the contract of ", op.name, " */\n");
+        put!(part.fields, "const struct pv_", name, "_", ident, "_slot *", ident, ";");
     }
-    code.push_str(&match op.default.as_deref().filter(|_| !calls::wraps_default(op, contract)) {
-        Some(symbol) => format!("extern void pv_{name}_default_{ident}(void) __asm__(\"{symbol}\");\n"),
-        None => format!("extern void pv_{name}_default_{ident}(void) PV_HIDDEN;\n"),
-    });
-    if contract.sites.iter().any(|site| site.kind.operand == crate::arch::SiteOperand::Trampoline) {
-        put!(code, "extern void pv_{name}_call_{ident}(void) PV_HIDDEN;\n");
+    part.fields.push('\n');
+
+    let code = &mut part.code;
+    docs(op, code);
+    match op.default.as_deref() {
+        Some(symbol) if thunks::wraps_default(op, contract) => {
+            thunks::default_declaration(on, symbol, code);
+            put!(*code, "extern void pv_", name, "_default_", ident, "(void) PV_HIDDEN;\n");
+        }
+        Some(symbol) => put!(*code, "extern void pv_", name, "_default_", ident, "(void) __asm__(\"", symbol, "\");\n"),
+        None => put!(*code, "extern void pv_", name, "_default_", ident, "(void) PV_HIDDEN;\n"),
+    }
+    if contract.sites.iter().any(|site| site.kind.operand == SiteOperand::Trampoline) {
+        put!(*code, "extern void pv_", name, "_call_", ident, "(void) PV_HIDDEN;\n");
     }
     for site in &contract.sites {
-        let what = sites::describe(op, contract, site);
-        put!(code, "#define {} /* {} */", site_macro(context, op, site), names::comment(&what));
-        code.push_str(&sites::text(context, id, op, contract, site, Flavour::C));
+        put!(*code, "#define ", on.site_macro(site), " /* ", comment(&sites::describe(on, site)), " */");
+        sites::text(on, site, Flavour::C, code);
         code.push('\n');
+        put!(part.macros, ".macro ", on.site_macro(site), "\n");
+        sites::text(on, site, Flavour::Assembler, &mut part.macros);
+        part.macros.push_str(".endm\n");
     }
     if calls::has_wrapper(op, contract) {
-        code.push_str(&calls::wrapper(set, op, contract, &site_macro(context, op, &contract.sites[0])));
+        calls::wrapper(on, code);
     }
-    if callable {
-        let upper = name.to_uppercase();
+    // What diverges or is entry code has no backend in C.
+    if !op.diverges() && !op.nocall {
         if plain {
-            put!(code, "#define PV_{upper}_BACKEND_{ident}(pv_fn) struct pv_{name}_ops\n");
-            put!(code, "#define PV_{upper}_THUNK_{ident}(pv_fn) (pv_fn)\n");
+            put!(*code, "#define PV_", upper, "_BACKEND_", ident, "(pv_fn) struct pv_", name, "_ops\n");
+            put!(*code, "#define PV_", upper, "_THUNK_", ident, "(pv_fn) (pv_fn)\n");
         } else {
-            code.push_str(&calls::backend_macro(context, set, op, contract));
-            put!(
-                code,
-                "#define PV_{upper}_THUNK_{ident}(pv_fn) \\\n\t((const struct pv_{name}_{ident}_slot *)(unsigned long)pv_{name}_{ident}_thunk_##pv_fn)\n"
-            );
+            thunks::backend_macro(on, code);
+            put!(*code, "#define PV_", upper, "_THUNK_", ident, "(pv_fn) \\\n\t((const struct pv_", name, "_", ident);
+            put!(*code, "_slot *)(unsigned long)pv_", name, "_", ident, "_thunk_##pv_fn)\n");
         }
     }
     code.push('\n');
-    OpPart { types, field, code }
 }
 
-fn docs(op: &Op<CheckedRow>) -> String {
-    let mut text = format!("/* {}", op.name);
+fn docs(op: &Op<CheckedRow>, text: &mut String) {
+    put!(*text, "/* ", op.name);
     for (index, line) in op.docs.iter().enumerate() {
-        let line = names::comment(line.trim_end());
-        let mark = if index == 0 { ": " } else { "\n * " };
-        put!(text, "{mark}{}", line.trim_start());
+        let line = comment(line.trim());
+        match index {
+            0 => put!(*text, ": ", line),
+            _ if line.is_empty() => text.push_str("\n *"),
+            _ => put!(*text, "\n * ", line),
+        }
     }
-    text + " */\n"
-}
-
-/// `PV_SITE_NAME_IDENT_kind`.
-fn site_macro(context: &Context<'_>, op: &Op<CheckedRow>, site: &crate::model::Site) -> String {
-    format!("PV_SITE_{}_{}_{}", context.set, names::ident(op), names::kind(site))
-}
-
-fn assembler_macros(context: &Context<'_>, id: usize, op: &Op<CheckedRow>, contract: &Contract<CheckedRow>) -> String {
-    let mut text = String::new();
-    for site in &contract.sites {
-        put!(text, ".macro {}\n", site_macro(context, op, site));
-        text.push_str(&sites::text(context, id, op, contract, site, Flavour::Assembler));
-        text.push_str(".endm\n");
-    }
-    text
+    text.push_str(" */\n");
 }

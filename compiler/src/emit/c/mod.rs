@@ -8,9 +8,12 @@ mod patchlets;
 mod sites;
 mod source;
 mod tables;
+mod thunks;
 
 use crate::check::Checked;
+use crate::emit::text::put;
 use crate::source::SourceMap;
+use names::SiteMacro;
 
 /// `NAME.h`: for C11, C++17 and, with `__ASSEMBLER__`, for `.S` files.
 #[must_use]
@@ -30,19 +33,9 @@ pub fn patchlets(checked: &Checked, sources: &SourceMap) -> String {
     patchlets::render(checked, sources)
 }
 
-/// Without white space at line ends and without two empty lines in a row.
-fn tidy(text: &str) -> String {
-    let mut tidied = String::with_capacity(text.len());
-    let mut empty = 0;
-    for line in text.lines() {
-        let line = line.trim_end_matches([' ', '\t']);
-        empty = if line.is_empty() { empty + 1 } else { 0 };
-        if empty < 2 {
-            tidied.push_str(line);
-            tidied.push('\n');
-        }
-    }
-    tidied
+/// The name of the root file, without its directory.
+fn source_name(sources: &SourceMap) -> &str {
+    sources.files().next().map_or("", |(_, file)| file.name())
 }
 
 /// The declaration of what is generated for callers of an op, by its index: the call wrapper, or the asm macros of its sites.
@@ -52,11 +45,17 @@ pub fn signature(checked: &Checked, index: usize) -> String {
     let (set, op) = (&unit.set, &unit.ops[index]);
     if op.contracts.iter().any(|contract| calls::has_wrapper(op, contract)) {
         let returned = calls::return_type(set, op);
-        return format!("{returned} pv_{}_{}({});", set.name, names::ident(op), calls::parameters(op));
+        return format!("{returned} pv_{}_{}({});", set.name, op.ident(), calls::parameters(op));
     }
     let sites = op.contracts.iter().flat_map(|contract| &contract.sites);
-    let mut macros: Vec<String> =
-        sites.map(|site| format!("PV_SITE_{}_{}_{}", set.name, names::ident(op), names::kind(site))).collect();
+    let ident = &op.ident();
+    let mut macros: Vec<String> = sites
+        .map(|site| {
+            let mut text = String::new();
+            put!(text, SiteMacro { set: &set.name, ident, site });
+            text
+        })
+        .collect();
     macros.sort();
     macros.dedup();
     macros.join("\n")

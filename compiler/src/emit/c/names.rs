@@ -1,20 +1,29 @@
 //! How things are called and typed in C. That no two names collide, and none is a keyword, the resolve phase has seen to.
 
-use crate::model::{Op, Parameter, Site, Type};
-
-/// The identifier of an op: its name with `_` for `.`.
-pub(super) fn ident<R>(op: &Op<R>) -> String {
-    op.ident()
-}
+use crate::emit::text::{Piece, put};
+use crate::model::{Parameter, Site, Type};
+use std::borrow::Cow;
 
 /// A parameter's or field's name.
 pub(super) fn variable(parameter: &Parameter) -> &str {
     if parameter.name.is_empty() { "result" } else { &parameter.name }
 }
 
-/// `call.mem` as part of a macro's name: `call_mem`; `nop(5)`: `nop5`.
-pub(super) fn kind(site: &Site) -> String {
-    site.label().replace('.', "_").replace(['(', ')'], "")
+/// `PV_SITE_SET_IDENT_kind`; the kind `call.mem` is there `call_mem`, and `nop(5)` is `nop5`.
+pub(super) struct SiteMacro<'a> {
+    pub(super) set: &'a str,
+    pub(super) ident: &'a str,
+    pub(super) site: &'a Site,
+}
+
+impl Piece for SiteMacro<'_> {
+    fn append(&self, text: &mut String) {
+        put!(*text, "PV_SITE_", self.set, "_", self.ident, "_");
+        text.extend(self.site.kind.name.chars().map(|c| if c == '.' { '_' } else { c }));
+        if self.site.kind.len.is_none() && self.site.kind.name == "nop" {
+            put!(*text, self.site.len);
+        }
+    }
 }
 
 /// The type of an operand.
@@ -31,17 +40,23 @@ pub(super) fn ty(ty: Type) -> &'static str {
 }
 
 /// `TYPE NAME`, with the star at the name.
-pub(super) fn declare(parameter: &Parameter) -> String {
-    match ty(parameter.ty) {
-        pointer if pointer.ends_with('*') => format!("{pointer}{}", variable(parameter)),
-        plain => format!("{plain} {}", variable(parameter)),
+pub(super) struct Declared<'a>(pub(super) &'a str, pub(super) &'a str);
+
+impl Piece for Declared<'_> {
+    fn append(&self, text: &mut String) {
+        put!(*text, self.0, (!self.0.ends_with('*')).then_some(" "), self.1);
     }
 }
 
+/// The declaration of a parameter or field.
+pub(super) fn declare(parameter: &Parameter) -> Declared<'_> {
+    Declared(ty(parameter.ty), variable(parameter))
+}
+
 /// Text that may stand between the marks of a C comment.
-pub(super) fn comment(text: &str) -> String {
+pub(super) fn comment(text: &str) -> Cow<'_, str> {
     // Most texts have none of it, and need not be looked at twice.
-    if text.contains('*') { text.replace("*/", "* /").replace("/*", "/ *") } else { text.to_owned() }
+    if text.contains('*') { text.replace("*/", "* /").replace("/*", "/ *").into() } else { text.into() }
 }
 
 #[cfg(test)]
