@@ -30,6 +30,7 @@ pub mod resolve;
 pub mod run;
 pub mod show;
 pub mod source;
+mod spelling;
 mod suggest;
 pub mod syntax;
 

@@ -5,6 +5,7 @@ use crate::arch::{self, ALIASES, FEATURES};
 use crate::diagnostics::{Code, Diagnostic};
 use crate::model::{Feature, FeatureSource};
 use crate::source::Span;
+use crate::spelling::constant;
 use crate::suggest::nearest;
 use crate::syntax::ast;
 use std::collections::BTreeMap;
@@ -47,6 +48,25 @@ impl Features {
                 Diagnostic::new(Code::DUPLICATE, name.span, format!("feature `{}` is declared twice", name.text))
                     .also(first.span, "first declared here")
                     .fix("drop the second", declaration(context, name.span), ""),
+            );
+            return;
+        }
+        let twin = self.declared.iter().find(|(other, _)| constant(other) == constant(&name.text));
+        if let Some((other, first)) = twin {
+            let message = format!("features `{other}` and `{}` are both `{}` in Rust", name.text, constant(other));
+            context.report(
+                Diagnostic::new(Code::RESERVED_NAME, name.span, message)
+                    .also(first.span, "first here")
+                    .help("rename one of them: names must differ in more than case"),
+            );
+            return;
+        }
+        if let Some(cpu) = FEATURES.keys().find(|cpu| cpu.eq_ignore_ascii_case(&name.text)) {
+            let message =
+                format!("feature `{}` and the CPU feature `{cpu}` are both `{}` in Rust", name.text, constant(cpu));
+            context.report(
+                Diagnostic::new(Code::RESERVED_NAME, name.span, message)
+                    .help("choose a name that differs in more than case"),
             );
             return;
         }

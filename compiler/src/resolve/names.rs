@@ -4,6 +4,7 @@ use super::Context;
 use super::asm::is_decorator;
 use crate::diagnostics::{Code, Diagnostic};
 use crate::source::Span;
+use crate::spelling::{camel, constant};
 use crate::syntax::ast::Word;
 use std::collections::BTreeMap;
 
@@ -233,7 +234,7 @@ fn check_len(context: &mut Context<'_>, name: &Word) -> bool {
 }
 
 /// What a dotted name stands for.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum What {
     Op,
     Branch,
@@ -253,6 +254,8 @@ impl What {
 #[derive(Default)]
 pub(super) struct Names {
     idents: BTreeMap<String, (What, Word)>,
+    /// What Rust calls them: the types of the backends of ops, the handles of branches.
+    in_rust: BTreeMap<(What, String), Word>,
 }
 
 impl Names {
@@ -274,6 +277,20 @@ impl Names {
             context.report(found.also(first.span, "first here"));
             return false;
         }
+        let in_rust = match what {
+            What::Op => camel(text),
+            What::Branch => constant(text),
+        };
+        if let Some(first) = self.in_rust.get(&(what, in_rust.clone())) {
+            let message = format!("{noun} `{}` and {noun} `{text}` are both `{in_rust}` in Rust", first.text);
+            context.report(
+                Diagnostic::new(Code::RESERVED_NAME, name.span, message)
+                    .also(first.span, "first here")
+                    .help("rename one of them: names must differ in more than case"),
+            );
+            return false;
+        }
+        self.in_rust.insert((what, in_rust), name.clone());
         if !check_len(context, name) {
             return false;
         }
@@ -321,6 +338,19 @@ impl Names {
                     .also(other.span, "this branch")
                     .help("rename one of them"),
                 );
+            }
+            // `trait IrqSaveBackend` stands beside the types of the backends.
+            let of_trait = camel(&name.text).strip_suffix("Backend").map(|base| (What::Op, base.to_owned()));
+            if let Some(other) = of_trait.and_then(|base| self.in_rust.get(&base)) {
+                let message =
+                    format!("`{}` collides with a name that the outputs derive from op `{}`", name.text, other.text);
+                context.report(
+                    Diagnostic::new(Code::RESERVED_NAME, name.span, message)
+                        .label(format!("`{}` in Rust", camel(&name.text)))
+                        .also(other.span, "this op")
+                        .help("rename one of them"),
+                );
+                continue;
             }
             let prefixed = ["default_", "call_"].iter().find_map(|prefix| ident.strip_prefix(prefix));
             let row = ident.rsplit_once("_row").filter(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));

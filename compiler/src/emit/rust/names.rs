@@ -1,6 +1,9 @@
 //! Names in the Rust output.
 
+pub(super) use crate::spelling::constant;
+
 use crate::model::Type;
+use crate::spelling;
 
 /// Words that are reserved in some edition from 2015 to 2024 (Rust reference, "Keywords").
 const KEYWORDS: &[&str] = &[
@@ -41,19 +44,7 @@ pub(super) fn path(op: &str) -> (Vec<String>, String) {
 
 /// `irq_save_fl` as `IrqSaveFl`.
 pub(super) fn camel(name: &str) -> String {
-    let mut camel = String::new();
-    for part in name.split(['_', '.']) {
-        let mut characters = part.chars();
-        camel.extend(characters.next().map(|first| first.to_ascii_uppercase()));
-        camel.push_str(characters.as_str());
-    }
-    ident(&camel)
-}
-
-/// `sse4.1` as `SSE4_1`.
-pub(super) fn constant(name: &str) -> String {
-    let upper = name.replace(|character: char| !character.is_ascii_alphanumeric(), "_").to_ascii_uppercase();
-    if upper.starts_with(|first: char| first.is_ascii_digit()) { format!("_{upper}") } else { upper }
+    ident(&spelling::camel(name))
 }
 
 /// The Rust type of an operand.
@@ -101,9 +92,6 @@ mod tests {
         assert_eq!(path("sites.fn"), (vec!["sites_".to_owned()], "r#fn".to_owned()));
         assert_eq!(path("nop"), (vec![], "nop_".to_owned()));
         assert_eq!(path("cpu.nop"), (vec!["cpu".to_owned()], "nop".to_owned()));
-        assert_eq!(camel("irq_save_fl"), "IrqSaveFl");
         assert_eq!(camel("self"), "Self_");
-        assert_eq!(constant("sse4.1"), "SSE4_1");
-        assert_eq!(constant("3dnow"), "_3DNOW");
     }
 }
