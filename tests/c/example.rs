@@ -1,4 +1,4 @@
-//! The C example, built as its users build it: with make and with CMake, for 64 and for 32 bits.
+//! The C example, built as its users build it: with make, CMake and meson, for 64 and for 32 bits.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -61,5 +61,18 @@ fn with_cmake() {
         shows_what_it_promises(&run(&format!("{build}/userspace-c"), &[]));
         let again = run("cmake", &["--build", build]);
         assert!(!again.contains("Building"), "{again}");
+    }
+}
+
+#[test]
+fn with_meson() {
+    for option in ["-Dm32=false", "-Dm32=true"] {
+        let dir = tempfile::tempdir().unwrap();
+        let build = dir.path().to_str().unwrap();
+        run("meson", &["setup", build, ".", option, concat!("-Dpvc=", env!("CARGO_BIN_EXE_pvc"))]);
+        run("meson", &["compile", "-C", build]);
+        shows_what_it_promises(&run(&format!("{build}/userspace-c"), &[]));
+        let again = run("meson", &["compile", "-C", build]);
+        assert!(again.contains("no work to do"), "{again}");
     }
 }
