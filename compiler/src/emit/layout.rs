@@ -217,14 +217,26 @@ fn stub(arch: Arch) -> Stub {
 mod tests {
     use super::*;
 
+    /// An op may promise to preserve the flags; so its sites must do so before they are patched.
+    #[test]
+    fn stubs_change_no_flag() {
+        for arch in Arch::ALL {
+            let code = stub(arch).bytes;
+            let instructions = iced_x86::Decoder::new(arch.bits(), &code, iced_x86::DecoderOptions::NONE);
+            for instruction in instructions {
+                assert_eq!(instruction.rflags_modified(), 0, "{arch:?}: {:?}", instruction.code());
+            }
+        }
+    }
+
     #[test]
     fn stubs_are_those_of_the_format() {
         let wide = stub(Arch::X86_64);
-        assert_eq!((wide.bytes.len(), wide.call), (33, 13));
-        assert_eq!(wide.bytes[13..19], [0xff, 0x15, 0, 0, 0, 0]);
-        assert_eq!(wide.bytes[28..], [0xe9, 0, 0, 0, 0]);
+        assert_eq!((wide.bytes.len(), wide.call), (32, 12));
+        assert_eq!(wide.bytes[12..18], [0xff, 0x15, 0, 0, 0, 0]);
+        assert_eq!(wide.bytes[27..], [0xe9, 0, 0, 0, 0]);
         let narrow = stub(Arch::I386);
-        assert_eq!((narrow.bytes.len(), narrow.call), (18, 6));
-        assert_eq!(narrow.bytes[6..12], [0xff, 0x15, 0, 0, 0, 0]);
+        assert_eq!((narrow.bytes.len(), narrow.call), (23, 11));
+        assert_eq!(narrow.bytes[11..17], [0xff, 0x15, 0, 0, 0, 0]);
     }
 }
