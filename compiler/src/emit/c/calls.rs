@@ -77,7 +77,7 @@ pub(super) fn parameters(op: &Op<CheckedRow>) -> String {
 
 /// The slot of an op that a plain function can serve, as a field.
 pub(super) fn plain_slot(on: &OpOn<'_>, text: &mut String) {
-    let (returned, parameters) = backend_signature(&on.context.set, on.op);
+    let (returned, parameters) = backend_signature(on.context.set, on.op);
     put!(*text, Declared(&returned, "(PV_CALL *"), on.ident, ")(", parameters, ");");
 }
 
