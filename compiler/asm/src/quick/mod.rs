@@ -58,11 +58,11 @@ impl Assembler<'_> {
     pub(crate) fn quick(&mut self) -> bool {
         let Some(rest) = self.cur.text.get(self.cur.pos..) else { return false };
         let done = match rest.first_chunk::<WINDOW>() {
-            Some(text) => self.quick_in(Reader { text, at: 0, limit: WINDOW }),
+            Some(text) => self.quick_in(Reader { text, at: 0, end: None }),
             None => {
                 let mut text = [0; WINDOW];
                 text[..rest.len()].copy_from_slice(rest);
-                self.quick_in(Reader { text: &text, at: 0, limit: rest.len() })
+                self.quick_in(Reader { text: &text, at: 0, end: Some(rest.len()) })
             }
         };
         done.is_some()

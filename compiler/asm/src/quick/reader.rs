@@ -10,19 +10,20 @@ use crate::table;
 pub(super) struct Reader<'w> {
     pub(super) text: &'w [u8; WINDOW],
     pub(super) at: usize,
-    /// Where the whole text ends.
-    pub(super) limit: usize,
+    /// Where the whole text ends, if that is seen here.
+    pub(super) end: Option<usize>,
 }
 
 impl Reader<'_> {
+    /// The next character; 0, with which nothing goes on, behind the window.
     #[inline(always)]
     pub(super) fn peek(&self) -> u8 {
-        self.text[self.at % WINDOW]
+        self.peek_at(0)
     }
 
     #[inline(always)]
     pub(super) fn peek_at(&self, ahead: usize) -> u8 {
-        self.text[(self.at + ahead) % WINDOW]
+        self.text.get(self.at + ahead).copied().unwrap_or(0)
     }
 
     #[inline(always)]
@@ -48,7 +49,7 @@ impl Reader<'_> {
 
     #[inline(always)]
     pub(super) fn at_end(&self) -> bool {
-        matches!(self.peek(), b'\n' | b';') || self.at == self.limit
+        matches!(self.peek(), b'\n' | b';') || self.end == Some(self.at)
     }
 
     /// A word of up to seven letters and digits, in lower case.

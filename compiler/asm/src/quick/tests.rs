@@ -164,3 +164,83 @@ fn text_is_read_as_by_the_general_way() {
         assert_eq!(short(text, att), None, "{text}");
     }
 }
+
+/// What the window cuts off is not overlooked, and blanks without end come to one.
+#[test]
+fn the_window_ends_anywhere() {
+    let att = Options::default();
+    for rest in [
+        "%zmm1,%zmm2,%zmm3{%k1}",
+        "%zmm1,%zmm2,%zmm3",
+        "(%rax){1to16},%zmm2,%zmm3",
+        "0x40(%rax,%rbx,4),%zmm2,%zmm3",
+        "12(%rax),%zmm2,%zmm30",
+    ] {
+        for blanks in 1..2 * super::WINDOW {
+            both(&format!("vaddps{}{rest}", " ".repeat(blanks)), att);
+            let (first, last) = rest.rsplit_once(',').unwrap_or_default();
+            both(&format!("vaddps {first},{}{last}", "\t".repeat(blanks)), att);
+            both(&format!("{}vaddps {rest}", " ".repeat(blanks)), att);
+        }
+    }
+}
+
+/// Addresses in Intel syntax whose parts are not in the common order or number.
+#[test]
+fn addresses_are_read_as_by_the_general_way() {
+    let intel = Options { mode: Mode::Bits64, syntax: Syntax::Intel };
+    let mut agreed = 0;
+    for address in [
+        "rbx*1",
+        "rbx*2",
+        "rbp*1",
+        "rbp*1+8",
+        "r12*8+4",
+        "r12",
+        "rsp",
+        "rbp",
+        "r13",
+        "rax+rsp",
+        "rsp+rax",
+        "rsp+rsp",
+        "rax+rbx",
+        "rax+rbx*1",
+        "rbp+rbx*1",
+        "rbx*1+rbp",
+        "rbx*4+rbp",
+        "rax+rbx+4",
+        "rax-4",
+        "rax--4",
+        "rax+-4",
+        "eax",
+        "eax+ebx*8-128",
+        "rax+ebx",
+        "rip",
+        "rip+8",
+        "rip+rax",
+        "rax+rip",
+        "ax",
+        "bx+si",
+        "xmm0",
+        "rax+xmm1",
+        "rax+0x7fffffff",
+        "rax+0x80000000",
+        "rax-0x80000000",
+        "rax-0x80000001",
+        "rax+010",
+        "8",
+        "rax+4+4",
+        "rax*3",
+        "rax+rbx*16",
+        "riz",
+        "rax+riz*2",
+        "r8d+r9d",
+    ] {
+        for size in ["", "DWORD PTR ", "dword ptr", "QWORD PTR ", "byte ptr "] {
+            for name in ["mov eax,", "lea rax,", "add al,", "movups xmm1,", "vmovdqu ymm9,"] {
+                agreed += usize::from(both(&format!("{name}{size}[{address}]"), intel));
+            }
+        }
+    }
+    assert!(agreed > 100, "{agreed}");
+}
