@@ -20,12 +20,21 @@ URI = (pathlib.Path(os.environ["PV_DIR"]) / "demo.pv").as_uri()
 )
 async def client(request, lsp_client: LanguageClient):
     capabilities = client_capabilities(request.param)
+    registered = []
+
+    @lsp_client.feature(types.CLIENT_REGISTER_CAPABILITY)
+    def register(params: types.RegistrationParams):
+        registered.extend(one.method for one in params.registrations)
+
     result = await lsp_client.initialize_session(
         types.InitializeParams(capabilities=capabilities, process_id=os.getpid(), root_uri=None)
     )
     lsp_client.server_capabilities = result.capabilities
     lsp_client.pulls = bool(capabilities.text_document and capabilities.text_document.diagnostic)
     yield
+    watched = capabilities.workspace and capabilities.workspace.did_change_watched_files
+    watches = bool(watched and watched.dynamic_registration)
+    assert registered == ([types.WORKSPACE_DID_CHANGE_WATCHED_FILES] if watches else [])
     await lsp_client.shutdown_session()
 
 
