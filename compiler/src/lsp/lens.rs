@@ -2,7 +2,6 @@
 
 use super::symbols::range;
 use super::workspace::{View, Workspace};
-use crate::diagnostics::Severity;
 use crate::emit::Kind;
 use crate::syntax::ast::Item;
 use gen_lsp_types::{CodeLens, Command, ExecuteCommandParams, Uri};
@@ -75,9 +74,7 @@ pub(super) fn execute(workspace: &mut Workspace, params: &ExecuteCommandParams) 
             let root = view.analysis.sources.files().next().map(|(_, file)| file.path.clone());
             let root = root.ok_or("there is no root file")?;
             let compilation = crate::compile(&root, view.documents);
-            let errors =
-                compilation.diagnostics.list().iter().filter(|found| found.severity == Severity::Error).count();
-            let checked = compilation.checked.ok_or_else(|| format!("the set has {errors} errors"))?;
+            let checked = compilation.checked.ok_or("the set has errors: mend them first")?;
             let header = Kind::Header.render(&checked, &compilation.sources);
             let ident = name.replace('.', "_");
             Ok(Shown { file_name: format!("{ident}.c"), text: about(&header, &ident) })
