@@ -1,6 +1,6 @@
 //! Static branches in C: the function that a program asks, the macro for `.S` files, and the tables.
 
-use super::names::comment;
+use super::names::doc_lines;
 use super::sites::Context;
 use crate::arch::Arch;
 use crate::check::CheckedRow;
@@ -53,15 +53,7 @@ fn function(context: &Context<'_>, id: usize, branch: &Branch, text: &mut String
 
 fn docs(branch: &Branch, text: &mut String) {
     put!(*text, "/* Static branch ", branch.name, ", ", branch.initial, " at first");
-    for (index, line) in branch.docs.iter().enumerate() {
-        let line = comment(line.trim());
-        match index {
-            0 => put!(*text, ": ", line),
-            _ if line.is_empty() => text.push_str("\n *"),
-            _ => put!(*text, "\n * ", line),
-        }
-    }
-    text.push_str(" */\n");
+    doc_lines(&branch.docs, text);
 }
 
 /// The macros `PV_BRANCH_SET_IDENT TARGET[, 2]` of an arch.

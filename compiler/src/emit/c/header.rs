@@ -1,6 +1,6 @@
 //! `NAME.h`.
 
-use super::names::{self, comment};
+use super::names::{self, comment, doc_lines};
 use super::sites::{self, Context, Flavour, OpOn};
 use super::{branches, calls, thunks};
 use crate::arch::{Arch, SiteOperand};
@@ -214,13 +214,5 @@ fn op_part(on: &OpOn<'_>, part: &mut ArchPart) {
 
 fn docs(op: &Op<CheckedRow>, text: &mut String) {
     put!(*text, "/* ", op.name);
-    for (index, line) in op.docs.iter().enumerate() {
-        let line = comment(line.trim());
-        match index {
-            0 => put!(*text, ": ", line),
-            _ if line.is_empty() => text.push_str("\n *"),
-            _ => put!(*text, "\n * ", line),
-        }
-    }
-    text.push_str(" */\n");
+    doc_lines(&op.docs, text);
 }

@@ -59,6 +59,19 @@ pub(super) fn comment(text: &str) -> Cow<'_, str> {
     if text.contains('*') { text.replace("*/", "* /").replace("/*", "/ *").into() } else { text.into() }
 }
 
+/// What is documented, behind the words that open its comment.
+pub(super) fn doc_lines(docs: &[String], text: &mut String) {
+    for (index, line) in docs.iter().enumerate() {
+        let line = comment(line.trim());
+        match index {
+            0 => put!(*text, ": ", line),
+            _ if line.is_empty() => text.push_str("\n *"),
+            _ => put!(*text, "\n * ", line),
+        }
+    }
+    text.push_str(" */\n");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
