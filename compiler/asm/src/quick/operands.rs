@@ -188,14 +188,9 @@ impl Operands {
                     }
                 }
             }
-            reader.blanks();
-            if reader.at_end() {
+            if !reader.another_operand()? {
                 return Some(());
             }
-            if !reader.eat(b',') {
-                return None;
-            }
-            reader.blanks();
         }
     }
 
@@ -232,14 +227,9 @@ impl Operands {
                     }
                 }
             }
-            reader.blanks();
-            if reader.at_end() {
+            if !reader.another_operand()? {
                 return Some(());
             }
-            if !reader.eat(b',') {
-                return None;
-            }
-            reader.blanks();
         }
     }
 

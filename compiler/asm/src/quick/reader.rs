@@ -52,6 +52,20 @@ impl Reader<'_> {
         matches!(self.peek(), b'\n' | b';') || self.end == Some(self.at)
     }
 
+    /// Whether a comma and another operand follow, or the end of the statement.
+    #[inline(always)]
+    pub(super) fn another_operand(&mut self) -> Option<bool> {
+        self.blanks();
+        if self.at_end() {
+            return Some(false);
+        }
+        if !self.eat(b',') {
+            return None;
+        }
+        self.blanks();
+        Some(true)
+    }
+
     /// A word of up to seven letters and digits, in lower case.
     #[inline(always)]
     pub(super) fn short_word(&mut self) -> Option<u64> {
