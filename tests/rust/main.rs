@@ -1,6 +1,7 @@
 //! The Rust output with real tools: rustc at several levels, LTO, every edition, clippy, four linkers; and what comes out is
 //! run: before patching, patched with the ops structure poisoned, with backends, and put back.
 
+mod freestanding;
 mod toolchain;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -122,15 +123,6 @@ fn out_of_line() -> Result<(), Failed> {
             return Err(format!("{function} is {code:#?}").into());
         }
     }
-    Ok(())
-}
-
-/// The panic handler of the program does not link.
-fn no_panic() -> Result<(), Failed> {
-    let flags = &["-Copt-level=3", "-Cpanic=abort"];
-    let link = &["-Clto=fat", "-Cpanic=abort", "-Clink-args=-nostartfiles -Wl,--entry=use_everything -lc"];
-    let config = config("no-panic", flags, link, "2024");
-    compile("no_panic", &config, &shapes()?)?;
     Ok(())
 }
 
@@ -258,7 +250,8 @@ fn trials() -> Vec<Trial> {
     add("switches/out_of_line".to_owned(), Box::new(out_of_line));
     add("example".to_owned(), Box::new(example));
     add("one_page/O0".to_owned(), Box::new(one_page));
-    add("no_panic".to_owned(), Box::new(no_panic));
+    add("freestanding/kernel".to_owned(), Box::new(freestanding::kernel));
+    add("freestanding/user".to_owned(), Box::new(freestanding::user));
     add("contract/stale_sites_do_not_link".to_owned(), Box::new(stale_sites_do_not_link));
     add("contract/two_tables_do_not_link".to_owned(), Box::new(two_tables_do_not_link));
     add("other_arches_are_refused".to_owned(), Box::new(other_arches_are_refused));

@@ -60,7 +60,7 @@ pub(crate) fn run(command: &mut Command) -> Result<String, String> {
     Err(format!("{command:?}: {}\n{said}", output.status))
 }
 
-/// The runtime, compiled with these flags.
+/// The runtime, compiled with these flags; without its user-space part if they say `--cfg=kernel`.
 pub(crate) fn runtime(flags: &[&str]) -> Result<PathBuf, String> {
     static BUILT: Mutex<BTreeMap<String, Result<PathBuf, String>>> = Mutex::new(BTreeMap::new());
     let key = flags.join(" ");
@@ -73,8 +73,8 @@ pub(crate) fn runtime(flags: &[&str]) -> Result<PathBuf, String> {
         let mut rustc = Command::new("rustc");
         rustc
             .args(["--edition", "2024", "--crate-type", "rlib", "--crate-name", "pvc_runtime"])
-            .args(["--cfg", "feature=\"user\""])
             .args(flags)
+            .args(if flags.contains(&"--cfg=kernel") { &[][..] } else { &["--cfg", "feature=\"user\""] })
             .arg(root().join("runtime/src/lib.rs"))
             .arg("-o")
             .arg(&rlib);
