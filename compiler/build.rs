@@ -6,7 +6,8 @@
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn main() {
     let features: FeatureFile = read("src/arch/features.toml");
@@ -23,16 +24,52 @@ fn main() {
     }
     write("instructions.rs", &instructions(&read("src/check/effects/instructions.toml")));
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed=RUSTC_LINKER");
     link_options();
 }
 
-/// A command that runs for two milliseconds feels the seven thousand relocations of its tables: at a fixed address the
-/// linker applies them, not each start.
+/// How `pvc` itself is linked: at a fixed address and, where the C library can be had so, statically.
+///
+/// A command that runs for two milliseconds feels the seven thousand relocations of its tables and half a millisecond of
+/// dynamic linking. `-C target-feature=+crt-static` would be the plain way, but without `--target` it applies to procedural
+/// macros, too, which cannot be built with it.
 fn link_options() {
     let target = |what: &str| std::env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
-    if target("OS") == "linux" && target("ENV") == "gnu" && target("ARCH") == "x86_64" {
-        println!("cargo:rustc-link-arg-bins=-no-pie");
+    if target("OS") != "linux" || target("ENV") != "gnu" || target("ARCH") != "x86_64" {
+        return;
     }
+    println!("cargo:rustc-link-arg-bins=-no-pie");
+    if let Some(dir) = static_libraries() {
+        println!("cargo:rustc-link-arg-bins=-static");
+        println!("cargo:rustc-link-arg-bins=-L{}", dir.display());
+    }
+}
+
+/// A directory of linker scripts that lead to the static library where rustc asks for a shared one (it names them behind
+/// `-Bdynamic`); `None` unless all are installed.
+fn static_libraries() -> Option<PathBuf> {
+    let linker = std::env::var_os("RUSTC_LINKER").unwrap_or_else(|| "cc".into());
+    let installed = |library: &str| {
+        let found = Command::new(&linker).arg(format!("-print-file-name=lib{library}.a")).output().ok()?;
+        // A bare name means that it was not found.
+        found.stdout.contains(&b'/').then_some(())
+    };
+    let dir = Path::new(&std::env::var_os("OUT_DIR")?).join("static");
+    std::fs::create_dir_all(&dir).ok()?;
+    for (library, parts) in [
+        ("gcc_s", &["gcc_eh", "gcc"][..]),
+        ("c", &["c", "gcc_eh", "gcc"]),
+        ("m", &["m"]),
+        ("util", &["util"]),
+        ("rt", &["rt"]),
+        ("pthread", &["pthread"]),
+        ("dl", &["dl"]),
+    ] {
+        parts.iter().try_for_each(|part| installed(part))?;
+        let parts: String = parts.iter().map(|part| format!("-l:lib{part}.a ")).collect();
+        std::fs::write(dir.join(format!("lib{library}.so")), format!("GROUP ( {parts})\n")).ok()?;
+    }
+    Some(dir)
 }
 
 fn write(name: &str, text: &str) {
