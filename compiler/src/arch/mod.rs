@@ -9,8 +9,7 @@ pub use features::{
 };
 
 use iced_x86::Register;
-use std::fmt::Write;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 /// An architecture that rows can be written for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -145,19 +144,9 @@ pub fn register(name: &str) -> Option<Register> {
 /// The lower-case name of a register.
 #[must_use]
 pub fn register_name(register: Register) -> &'static str {
-    // All names one after the other, and where each begins.
-    static NAMES: LazyLock<(String, Vec<usize>)> = LazyLock::new(|| {
-        let mut text = String::with_capacity(2 << 10);
-        let mut starts = vec![0];
-        for register in Register::values() {
-            write!(text, "{register:?}").expect("writing to a String does not fail");
-            starts.push(text.len());
-        }
-        text.make_ascii_lowercase();
-        (text, starts)
-    });
-    let (text, starts) = &*NAMES;
-    &text[starts[register as usize]..starts[register as usize + 1]]
+    // iced-x86's registers are numbered in a byte.
+    static NAMES: [OnceLock<String>; 256] = [const { OnceLock::new() }; 256];
+    NAMES[register as usize].get_or_init(|| format!("{register:?}").to_ascii_lowercase())
 }
 
 #[cfg(test)]

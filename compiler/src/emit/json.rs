@@ -164,7 +164,11 @@ pub fn render(checked: &Checked, sources: &SourceMap) -> String {
         ops: unit.ops.iter().enumerate().map(|(id, op)| op_json(id, op, sources)).collect(),
         branches: unit.branches.iter().enumerate().map(|(id, branch)| branch_json(id, branch, sources)).collect(),
     };
-    let mut text = serde_json::to_string_pretty(&document).expect("strings and numbers always serialize");
+    // Room for a set of some tens of rows, so that the text is not moved as it grows.
+    let mut text = Vec::with_capacity(64 << 10);
+    let mut serializer = serde_json::Serializer::pretty(&mut text);
+    document.serialize(&mut serializer).expect("strings and numbers always serialize");
+    let mut text = String::from_utf8(text).expect("JSON is UTF-8");
     text.push('\n');
     text
 }

@@ -64,6 +64,9 @@ struct File<'a> {
     has_sites: bool,
 }
 
+/// Room for what the template itself has, and for the smaller parts.
+const TEMPLATE: usize = 16 << 10;
+
 /// The function that is generated for callers of an op, by its index, without its body; `None` if there is none.
 #[must_use]
 pub fn signature(checked: &Checked, index: usize) -> Option<String> {
@@ -112,7 +115,15 @@ pub fn module(checked: &Checked, sources: &SourceMap) -> String {
         statics: block(2, |text| table::statics(&cx, text)),
         root: table::root(&cx),
     };
-    template.render().expect("rendering into a String fails only if a value's Display does, and strings do not")
+    let mut text = String::with_capacity(
+        TEMPLATE
+            + [&template.wrappers, &template.backends, &template.sites, &template.functions, &template.statics]
+                .iter()
+                .map(|part| part.len())
+                .sum::<usize>(),
+    );
+    template.render_into(&mut text).expect("writing to a String does not fail");
+    text
 }
 
 /// A part of the file, indented by `depth` levels.
@@ -125,12 +136,12 @@ fn block(depth: usize, content: impl FnOnce(&mut Text)) -> String {
 /// `///` lines, with a line in place of missing documentation.
 fn docs(text: &mut Text, docs: &[String], otherwise: std::fmt::Arguments<'_>) {
     if docs.is_empty() {
-        line!(text, "/// {otherwise}");
+        line!(text, "/// ", otherwise);
     }
     for line in docs {
         match line.trim_start() {
             "" => text.line("///"),
-            line => line!(text, "/// {line}"),
+            line => line!(text, "/// ", line),
         }
     }
 }
@@ -139,7 +150,7 @@ fn features(cx: &Context<'_>, text: &mut Text) {
     for (bit, feature) in cx.unit().features.iter().enumerate() {
         docs(text, &feature.docs, format_args!("CPU feature `{}`.", feature.name));
         let name = names::constant(&feature.name);
-        line!(text, "pub const {name}: ::pvc_runtime::Features = ::pvc_runtime::Features(1 << {bit});");
+        line!(text, "pub const ", name, ": ::pvc_runtime::Features = ::pvc_runtime::Features(1 << ", bit, ");");
     }
 }
 
@@ -190,8 +201,8 @@ fn module_content(cx: &Context<'_>, module: &Module, path: &str, depth: usize, t
     }
     for (name, inner) in &module.modules {
         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        line!(text, "/// Operations and branches `{}.*`.", path.replace("r#", ""));
-        line!(text, "pub mod {name} {{");
+        line!(text, "/// Operations and branches `", path.replace("r#", ""), ".*`.");
+        line!(text, "pub mod ", name, " {");
         text.nested(1, |text| module_content(cx, inner, &path, depth + 1, text));
         text.line("}");
     }

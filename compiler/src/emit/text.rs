@@ -52,6 +52,18 @@ impl<T: Piece> Piece for Option<T> {
     }
 }
 
+impl Piece for char {
+    fn append(&self, text: &mut String) {
+        text.push(*self);
+    }
+}
+
+impl Piece for fmt::Arguments<'_> {
+    fn append(&self, text: &mut String) {
+        text.write_fmt(*self).expect("writing to a String does not fail");
+    }
+}
+
 impl Piece for bool {
     fn append(&self, text: &mut String) {
         text.push_str(if *self { "true" } else { "false" });
@@ -102,15 +114,6 @@ impl Piece for Bytes<'_> {
     }
 }
 
-/// Anything that can be displayed.
-pub(super) struct Shown<T>(pub(super) T);
-
-impl<T: fmt::Display> Piece for Shown<T> {
-    fn append(&self, text: &mut String) {
-        write!(text, "{}", self.0).expect("writing to a String does not fail");
-    }
-}
-
 /// Appends a piece, with `, ` before it unless it is the first.
 pub(super) fn item(list: &mut String, pieces: &[&str]) {
     if !list.is_empty() {
@@ -118,6 +121,9 @@ pub(super) fn item(list: &mut String, pieces: &[&str]) {
     }
     pieces.iter().for_each(|piece| list.push_str(piece));
 }
+
+/// Room for a usual part of an output, so that it is not moved as it grows.
+const PART: usize = 4 << 10;
 
 /// Lines of a text under construction.
 #[derive(Default)]
@@ -127,10 +133,12 @@ pub(super) struct Text {
     depth: usize,
 }
 
-/// Appends a line: a text, and a format string and its arguments as for `format!`.
+/// Appends a line made of pieces to a [`Text`].
 macro_rules! line {
-    ($text:expr, $($format:tt)+) => {
-        $text.write_line(format_args!($($format)+))
+    ($text:expr, $($piece:expr),+ $(,)?) => {
+        $text.write_line(|line: &mut String| {
+            $($crate::emit::text::Piece::append(&$piece, line);)+
+        })
     };
 }
 pub(super) use line;
@@ -138,7 +146,7 @@ pub(super) use line;
 impl Text {
     /// An empty text whose lines begin with `depth` times `indent`.
     pub(super) fn new(indent: &'static str, depth: usize) -> Self {
-        Self { text: String::new(), indent, depth }
+        Self { text: String::with_capacity(PART), indent, depth }
     }
 
     /// Appends one line; an empty one gets no indentation.
@@ -151,9 +159,9 @@ impl Text {
     }
 
     /// What [`line!`] stands for.
-    pub(super) fn write_line(&mut self, line: fmt::Arguments<'_>) {
+    pub(super) fn write_line(&mut self, line: impl FnOnce(&mut String)) {
         self.start_line();
-        self.text.write_fmt(line).expect("writing to a String does not fail");
+        line(&mut self.text);
         self.text.push('\n');
     }
 
@@ -192,14 +200,14 @@ mod tests {
         put!(
             text,
             "a",
-            'b'.to_string(),
+            'b',
             0_u8,
             90_u32,
             u64::MAX,
             true,
             Some("c"),
             None::<&str>,
-            Shown(-1),
+            format_args!("{}", -1),
             Bytes(&[0, 255])
         );
         assert_eq!(text, format!("ab090{}truec-10x00, 0xff", u64::MAX));

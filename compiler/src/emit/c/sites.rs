@@ -5,7 +5,7 @@ use crate::arch::{Arch, SiteOperand};
 use crate::check::{Checked, CheckedRow};
 use crate::emit::contract;
 use crate::emit::nops::{nop_site, padding};
-use crate::emit::text::{Bytes, Hex, Piece, Shown, put};
+use crate::emit::text::{Bytes, Hex, Piece, put};
 use crate::model::{Abi, Code, Contract, Op, Set, Site};
 
 /// What all parts of the C outputs refer to.
@@ -267,7 +267,7 @@ pub(super) fn directives(code: &Code, mut each: impl FnMut(&[&dyn Piece])) {
         };
         let symbol = if fixup.symbol == "*ABS*" { "" } else { &fixup.symbol };
         let from = if fixup.kind.is_relative() { " - ." } else { "" };
-        each(&[&directive, &symbol, &Shown(format_args!("{:+}", fixup.addend)), &from]);
+        each(&[&directive, &symbol, &format_args!("{:+}", fixup.addend), &from]);
     }
     if at < code.bytes.len() {
         each(&[&".byte ", &Bytes(&code.bytes[at..])]);

@@ -6,7 +6,7 @@ use crate::arch::{Arch, SiteOperand};
 use crate::emit::layout::{
     Layout, OP_IDENTITY, OP_LIVE, OP_NOCALL, OP_NORETURN, OP_PARTIAL, OP_RESULT, OpEntry, RowEntry, Stub,
 };
-use crate::emit::text::{Bytes, Hex, Shown, put};
+use crate::emit::text::{Bytes, Hex, put};
 use crate::model::{Feature, FeatureSource};
 use crate::source::SourceMap;
 use pvc_asm::FixupKind;
@@ -45,7 +45,7 @@ impl Tables {
             }
         }
         for term in &layout.terms {
-            put!(tables.terms, Shown(format_args!("\t{{ .all = {:#x}, .none = {:#x} }},\n", term.all, term.none)));
+            put!(tables.terms, format_args!("\t{{ .all = {:#x}, .none = {:#x} }},\n", term.all, term.none));
         }
         tables.fixups(layout);
         for &(code, len) in &layout.plans {
@@ -85,7 +85,7 @@ impl Tables {
             if let Some(when) = &row.row.when {
                 put!(self.bytes, " when ", comment(&when.text));
             }
-            put!(self.bytes, " */ /* effects: ", Shown(&row.effects), " */\n");
+            put!(self.bytes, " */ /* effects: ", format_args!("{}", row.effects), " */\n");
         }
         self.rows.push_str("\t{ .bytes = ");
         match len {
@@ -119,7 +119,14 @@ impl Tables {
                 });
                 put!(self.fixups, "pv_symbol_", index);
             }
-            put!(self.fixups, ", .addend = ", Shown(fixup.addend), ", .offset = ", fixup.offset, ", .kind = ");
+            put!(
+                self.fixups,
+                ", .addend = ",
+                format_args!("{}", fixup.addend),
+                ", .offset = ",
+                fixup.offset,
+                ", .kind = "
+            );
             put!(self.fixups, fixup_kind(fixup.kind), " },\n");
         }
     }
@@ -166,13 +173,7 @@ pub(super) fn features(features: &[Feature]) -> String {
         match feature.source {
             FeatureSource::Declared => text.push_str(".source = PV_DECLARED },\n"),
             FeatureSource::Cpuid(cpuid) => {
-                put!(
-                    text,
-                    Shown(format_args!(".leaf = {:#x}", cpuid.leaf)),
-                    ", .subleaf = ",
-                    cpuid.subleaf,
-                    ", .reg = "
-                );
+                put!(text, format_args!(".leaf = {:#x}", cpuid.leaf), ", .subleaf = ", cpuid.subleaf, ", .reg = ");
                 put!(text, cpuid.register as u8, ", .bit = ", cpuid.bit, ", .os = ");
                 let os = ["PV_OS_NONE", "PV_OS_SSE", "PV_OS_AVX", "PV_OS_AVX512", "PV_OS_AMX"][cpuid.os as usize];
                 put!(text, os, ", .source = PV_CPUID },\n");

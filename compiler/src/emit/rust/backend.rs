@@ -86,9 +86,9 @@ pub(super) fn render(cx: &Context<'_>, text: &mut Text) {
         let unsafety = if safety::danger(cx.abi(), op, contract).is_some() { "unsafe " } else { "" };
         match slot_kind(cx.abi(), op, contract) {
             SlotKind::Plain => {
-                line!(text, "/// A backend of `{}`: a plain function.", op.name);
+                line!(text, "/// A backend of `", op.name, "`: a plain function.");
                 let signature = signature(contract, &results_path(op), false);
-                line!(text, "pub type {name} = {unsafety}extern \"sysv64\" fn{signature};");
+                line!(text, "pub type ", name, " = ", unsafety, "extern \"sysv64\" fn", signature, ";");
             }
             SlotKind::Routine => routine(op, &name, text),
             SlotKind::Thunk => behind_thunk(cx, op, contract, &name, unsafety, text),
@@ -98,13 +98,13 @@ pub(super) fn render(cx: &Context<'_>, text: &mut Text) {
 
 fn address_type(name: &str, text: &mut Text) {
     text.lines(["#[repr(transparent)]", "#[derive(Clone, Copy, Debug)]"]);
-    line!(text, "pub struct {name}(*const ::core::ffi::c_void);");
+    line!(text, "pub struct ", name, "(*const ::core::ffi::c_void);");
 }
 
 fn routine(op: &Op<CheckedRow>, name: &str, text: &mut Text) {
-    line!(text, "/// A backend of `{}`: a routine that keeps its contract by itself.", op.name);
+    line!(text, "/// A backend of `", op.name, "`: a routine that keeps its contract by itself.");
     address_type(name, text);
-    line!(text, "impl {name} {{");
+    line!(text, "impl ", name, " {");
     text.lines([
         "    /// Takes the routine at `address` on trust.",
         "    ///",
@@ -129,27 +129,30 @@ fn behind_thunk(
     let signature = signature(contract, &results_path(op), true);
     line!(
         text,
-        "/// A backend of `{}` behind its thunk; made by [`{name}::of`], so that a plain function, which would",
-        op.name
+        "/// A backend of `",
+        op.name,
+        "` behind its thunk; made by [`",
+        name,
+        "::of`], so that a plain function, which would"
     );
     text.line("/// destroy registers that call sites keep values in, cannot be installed by mistake.");
     address_type(name, text);
-    line!(text, "/// A plain function that does the work of `{}`.", op.name);
-    line!(text, "pub trait {name}Backend {{");
+    line!(text, "/// A plain function that does the work of `", op.name, "`.");
+    line!(text, "pub trait ", name, "Backend {");
     text.nested(1, |text| {
         docs(text, &op.docs, format_args!("`{}`.", op.name));
         if !unsafety.is_empty() {
             text.lines(["///", "/// # Safety", "///", "/// Called under the promises of the op's own callers."]);
         }
-        line!(text, "{unsafety}extern \"sysv64\" fn call{signature};");
+        line!(text, unsafety, "extern \"sysv64\" fn call", signature, ";");
     });
     text.line("}");
-    line!(text, "impl {name} {{");
+    line!(text, "impl ", name, " {");
     text.nested(1, |text| {
         text.line("/// The backend `B`, behind the thunk that saves what the op does not clobber.");
-        line!(text, "pub fn of<B: {name}Backend>() -> Self {{");
+        line!(text, "pub fn of<B: ", name, "Backend>() -> Self {");
         text.line("    #[unsafe(naked)]");
-        line!(text, "    unsafe extern \"sysv64\" fn thunk<B: {name}Backend>() {{");
+        line!(text, "    unsafe extern \"sysv64\" fn thunk<B: ", name, "Backend>() {");
         text.nested(2, |text| thunk::render(cx, op, contract, "B::call", text));
         text.lines(["    }", "    Self(thunk::<B> as *const ::core::ffi::c_void)", "}"]);
     });

@@ -2,6 +2,7 @@
 
 pub(super) use crate::spelling::constant;
 
+use crate::emit::text::Piece;
 use crate::model::Type;
 use crate::spelling;
 
@@ -73,11 +74,14 @@ pub(super) fn type_size(ty: Type) -> u32 {
 /// Text as the content of a Rust string literal.
 pub(super) struct Quoted<'a>(pub(super) &'a str);
 
-impl std::fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Piece for Quoted<'_> {
+    fn append(&self, text: &mut String) {
         // Character by character only where there is something to escape.
         let plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\'' | b'\\');
-        if self.0.bytes().all(plain) { f.write_str(self.0) } else { write!(f, "{}", self.0.escape_default()) }
+        match self.0.bytes().all(plain) {
+            true => text.push_str(self.0),
+            false => text.extend(self.0.escape_default()),
+        }
     }
 }
 

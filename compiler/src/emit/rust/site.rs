@@ -10,9 +10,8 @@ use super::names::Quoted;
 use crate::arch::{Arch, SiteOperand};
 use crate::check::CheckedRow;
 use crate::emit::nops::{nop_site, padding};
-use crate::emit::text::{Text, line};
+use crate::emit::text::{Bytes, Text, line, put};
 use crate::model::{Op, Site};
-use std::fmt::Write;
 
 /// `PV_SITE_NOCALL` in the kind byte of a record.
 const NOCALL: u8 = 0x10;
@@ -87,10 +86,7 @@ fn is_inline(code: u8) -> bool {
 /// Bytes as a directive.
 pub(super) fn bytes(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(6 + 6 * bytes.len());
-    for (index, byte) in bytes.iter().enumerate() {
-        let before = if index == 0 { ".byte " } else { ", " };
-        write!(text, "{before}{byte:#04x}").expect("writing to a String does not fail");
-    }
+    put!(text, ".byte ", Bytes(bytes));
     text
 }
 
@@ -122,44 +118,47 @@ pub(super) fn code(row: &CheckedRow) -> String {
     parts.join("; ")
 }
 
-/// The lines before the body of a site, as they go into the assembler.
-fn before(cx: &Context<'_>, text: &mut Text) {
-    let (name, contract) = (&cx.unit().set.name, cx.contract);
-    text.line(r#"".altmacro\n","#);
-    line!(text, r#"".ifndef .Lpv_{name}_sites\n","#);
-    line!(text, r#"".set .Lpv_{name}_sites, 0\n","#);
-    line!(text, r#"".macro pv_{name}_at pv_n\n","#);
-    line!(text, r#"".Lpv_{name}_at\\pv_n:\n","#);
-    text.line(r#"".endm\n","#);
-    line!(text, r#"".macro pv_{name}_record pv_n, pv_op, pv_len, pv_kind\n","#);
-    line!(text, r#"".pushsection pv_sites_{name},\"ao\",@progbits,.Lpv_{name}_at\\pv_n\n","#);
-    text.line(r#"".p2align 2\n","#);
-    line!(text, r#"".Lpv_{name}_record\\pv_n:\n","#);
-    line!(text, r#"".long .Lpv_{name}_at\\pv_n - .Lpv_{name}_record\\pv_n\n","#);
-    text.line(r#"".short \\pv_op\n","#);
-    text.line(r#"".byte \\pv_len, \\pv_kind\n","#);
-    text.line(r#"".popsection\n","#);
-    text.line(r#"".endm\n","#);
-    // Once a unit. Kept by linkers, for which a relocation that does nothing would not be a reference.
-    line!(text, r#"".pushsection .rodata.pv_{name}_contract,\"aR\",@progbits\n","#);
-    text.line(r#"".p2align 2\n","#);
-    line!(text, r#"".long {contract} - .\n","#);
-    text.line(r#"".popsection\n","#);
-    text.line(r#"".endif\n","#);
-    line!(text, r#"".set .Lpv_{name}_sites, .Lpv_{name}_sites + 1\n","#);
-    line!(text, r#""pv_{name}_at %.Lpv_{name}_sites\n","#);
+/// What stands before the body of a site, as it goes into the assembler. The contract symbol is named once a unit, in a
+/// section of its own: linkers do not take a relocation that does nothing for a reference.
+const BEFORE: &str = r#"".altmacro\n",
+".ifndef .Lpv_{set}_sites\n",
+".set .Lpv_{set}_sites, 0\n",
+".macro pv_{set}_at pv_n\n",
+".Lpv_{set}_at\\pv_n:\n",
+".endm\n",
+".macro pv_{set}_record pv_n, pv_op, pv_len, pv_kind\n",
+".pushsection pv_sites_{set},\"ao\",@progbits,.Lpv_{set}_at\\pv_n\n",
+".p2align 2\n",
+".Lpv_{set}_record\\pv_n:\n",
+".long .Lpv_{set}_at\\pv_n - .Lpv_{set}_record\\pv_n\n",
+".short \\pv_op\n",
+".byte \\pv_len, \\pv_kind\n",
+".popsection\n",
+".endm\n",
+".pushsection .rodata.pv_{set}_contract,\"aR\",@progbits\n",
+".p2align 2\n",
+".long {contract} - .\n",
+".popsection\n",
+".endif\n",
+".set .Lpv_{set}_sites, .Lpv_{set}_sites + 1\n",
+"pv_{set}_at %.Lpv_{set}_sites\n",
+"#;
+
+fn before(cx: &Context<'_>) -> String {
+    BEFORE.replace("{set}", &cx.unit().set.name).replace("{contract}", cx.contract)
 }
 
 /// The macro of the wrappers: `(op, len, kind, body)` to asm text.
 pub(super) fn site_macro(cx: &Context<'_>, text: &mut Text) {
-    let name = &cx.unit().set.name;
-    line!(text, "macro_rules! {} {{", macro_name(cx));
+    let set = &cx.unit().set.name;
+    line!(text, "macro_rules! ", macro_name(cx), " {");
     text.line("    ($op:literal, $len:literal, $kind:literal, $body:literal) => {");
     text.line("        ::core::concat!(");
     text.nested(3, |text| {
-        before(cx, text);
+        text.lines(before(cx).lines());
         text.line("$body,");
-        line!(text, r#""\npv_{name}_record %.Lpv_{name}_sites, ", $op, ", ", $len, ", ", $kind,"#);
+        let record = r#""\npv_{set}_record %.Lpv_{set}_sites, ", $op, ", ", $len, ", ", $kind,"#;
+        text.line(&record.replace("{set}", set));
         text.line(r#""\n.noaltmacro\n","#);
     });
     text.lines(["        )", "    };", "}"]);
@@ -168,6 +167,7 @@ pub(super) fn site_macro(cx: &Context<'_>, text: &mut Text) {
 /// A macro without arguments for each kind that the contract lists: the text of one site for `global_asm!` and `naked_asm!`.
 pub(super) fn asm_macros(cx: &Context<'_>, text: &mut Text) {
     let set = &cx.unit().set.name;
+    let before = before(cx);
     for (id, entry) in cx.layout.ops.iter().enumerate() {
         let Some(contract) = entry.contract else { continue };
         for site in contract.sites.iter().filter(|site| site.kind.operand != SiteOperand::Stub) {
@@ -179,18 +179,19 @@ pub(super) fn asm_macros(cx: &Context<'_>, text: &mut Text) {
                 SiteOperand::Trampoline => " Needs `pv_call = sym` of the op's trampoline in `table`.",
                 SiteOperand::None | SiteOperand::Stub => "",
             };
-            line!(text, "/// A `{}` site of `{}`: {} bytes.{operand}", site.label(), entry.op.name, class.len);
-            line!(text, "macro_rules! pv_{set}_{public} {{");
+            line!(text, "/// A `", site.label(), "` site of `", entry.op.name, "`: ", class.len, " bytes.", operand);
+            line!(text, "macro_rules! pv_", set, "_", public, " {");
             text.lines(["    () => {", "        ::core::concat!("]);
             text.nested(3, |text| {
-                before(cx, text);
-                line!(text, r#""{}\n","#, Quoted(&body(cx, id, class)));
-                let kind = class.code | flags(entry.op);
-                line!(text, r#""pv_{set}_record %.Lpv_{set}_sites, {id}, {}, {kind}\n","#, class.len);
+                text.lines(before.lines());
+                line!(text, '"', Quoted(&body(cx, id, class)), "\\n\",");
+                let (len, kind) = (class.len, class.code | flags(entry.op));
+                let counter = [".Lpv_", set, "_sites"].concat();
+                line!(text, "\"pv_", set, "_record %", counter, ", ", id, ", ", len, ", ", kind, "\\n\",");
                 text.line(r#"".noaltmacro\n","#);
             });
             text.lines(["        )", "    };", "}"]);
-            line!(text, "pub(crate) use pv_{set}_{public} as {public};");
+            line!(text, "pub(crate) use pv_", set, "_", public, " as ", public, ";");
         }
     }
 }

@@ -4,7 +4,7 @@ use super::names::Quoted;
 use super::{Context, backend, site, thunk};
 use crate::arch::{Arch, SiteOperand};
 use crate::emit::layout::RowEntry;
-use crate::emit::text::{Text, line};
+use crate::emit::text::{Bytes, Text, line};
 use crate::model::FeatureSource;
 use pvc_asm::FixupKind;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,22 +27,23 @@ fn fixup_kind(kind: FixupKind) -> Option<&'static str> {
 /// `// irq.save_fl: pushf; pop %rax (x86_64.pv:31); effects: writes rax; stack 8`
 fn comment(cx: &Context<'_>, entry: &RowEntry<'_>, text: &mut Text) {
     let row = entry.row;
-    let when = row.row.when.as_ref().map_or(String::new(), |when| format!(" when {}", when.text));
+    let when = row.row.when.as_ref().map(|when| [" when ", &when.text].concat());
     let file = &cx.sources.file(row.row.file).path;
     let file = file.rsplit('/').next().unwrap_or(file);
     let asm = row.disassembly.replace('\n', "; ");
-    line!(text, "// {}{when}: {asm} ({file}:{}); effects: {}", entry.op.name, row.row.line, row.effects);
+    let effects = format_args!("{}", row.effects);
+    line!(text, "// ", entry.op.name, when, ": ", asm, " (", file, ":", row.row.line, "); effects: ", effects);
 }
 
 /// A function that is nothing but `asm`; `operands` end in a comma.
 fn naked(text: &mut Text, name: &str, asm: &[&str], operands: &str) {
     text.line("#[unsafe(naked)]");
-    line!(text, "pub unsafe extern \"sysv64\" fn {name}() {{");
+    line!(text, "pub unsafe extern \"sysv64\" fn ", name, "() {");
     text.nested(1, |text| {
         text.line("::core::arch::naked_asm!(");
         text.nested(1, |text| {
             text.line(r#""endbr64","#);
-            asm.iter().for_each(|line| line!(text, "\"{line}\","));
+            asm.iter().for_each(|line| line!(text, "\"", line, "\","));
             if !operands.is_empty() {
                 text.line(operands);
             }
@@ -82,31 +83,34 @@ pub(super) fn functions(cx: &Context<'_>, text: &mut Text) {
                 if backend::slot_kind(cx.abi(), op, contract) == backend::SlotKind::Thunk {
                     line!(
                         text,
-                        "/// The default of `{}`: `{symbol}` behind the thunk that saves what the op does not clobber.",
-                        op.name
+                        "/// The default of `",
+                        op.name,
+                        "`: `",
+                        symbol,
+                        "` behind the thunk that saves what the op does not clobber."
                     );
                     text.line("#[unsafe(naked)]");
-                    line!(text, "pub unsafe extern \"sysv64\" fn {name}() {{");
+                    line!(text, "pub unsafe extern \"sysv64\" fn ", name, "() {");
                     text.nested(1, |text| thunk::render(cx, op, contract, symbol, text));
                     text.line("}");
                 } else {
-                    line!(text, "/// The default of `{}`: `{symbol}`.", op.name);
+                    line!(text, "/// The default of `", op.name, "`: `", symbol, "`.");
                     naked(text, &name, &["jmp {pv_backend}"], &format!("pv_backend = sym {symbol},"));
                 }
             }
             (None, Some(row)) => {
                 let code = site::code(row.row);
                 comment(cx, row, text);
-                line!(text, "/// The default of `{}`: its unconditional row.", op.name);
+                line!(text, "/// The default of `", op.name, "`: its unconditional row.");
                 naked(text, &name, &[&code, "ret"][..1 + usize::from(ends)], "");
             }
             (None, None) => {
-                line!(text, "/// The default of `{}`: there is none for every CPU.", op.name);
+                line!(text, "/// The default of `", op.name, "`: there is none for every CPU.");
                 naked(text, &name, &["ud2"], "");
             }
         }
         if has_trampoline(cx, id) {
-            line!(text, "/// What a direct call of `{}` reaches before patching.", op.name);
+            line!(text, "/// What a direct call of `", op.name, "` reaches before patching.");
             let jump = format!("jmp *{{pv_ops}}+{}(%rip)", 8 * id);
             naked(text, &format!("call_{}", op.ident()), &[&jump], "pv_ops = sym super::OPS,");
         }
@@ -125,29 +129,20 @@ fn has_trampoline(cx: &Context<'_>, id: usize) -> bool {
 
 /// An array, the lines of each element by `element`.
 fn array<T>(text: &mut Text, name: &str, ty: &str, items: &[T], mut element: impl FnMut(&mut Text, &T)) {
-    line!(text, "static {name}: [{ty}; {}] = [", items.len());
+    line!(text, "static ", name, ": [", ty, "; ", items.len(), "] = [");
     text.nested(1, |text| items.iter().for_each(|item| element(text, item)));
     text.line("];");
-}
-
-fn bytes_list(bytes: &[u8]) -> String {
-    let mut list = String::with_capacity(6 * bytes.len());
-    for (index, byte) in bytes.iter().enumerate() {
-        let before = if index == 0 { "" } else { " " };
-        write!(list, "{before}{byte:#04x},").expect("writing to a String does not fail");
-    }
-    list
 }
 
 /// The statics.
 pub(super) fn statics(cx: &Context<'_>, text: &mut Text) {
     let layout = cx.layout;
     // Bytes, row by row, with what they are.
-    line!(text, "static BYTES: [u8; {}] = [", layout.bytes.len());
+    line!(text, "static BYTES: [u8; ", layout.bytes.len(), "] = [");
     text.nested(1, |text| {
         for row in &layout.rows {
             comment(cx, row, text);
-            text.line(&bytes_list(&row.row.code.bytes));
+            line!(text, Bytes(&row.row.code.bytes), ",");
         }
     });
     text.line("];");
@@ -155,18 +150,20 @@ pub(super) fn statics(cx: &Context<'_>, text: &mut Text) {
     array(text, "ROWS", "Row", &layout.rows, |text, row| {
         line!(
             text,
-            "Row {{ bytes: {}, len: {}, flags: 0, term: {}, nterms: {}, fixup: {}, nfixups: {} }}, // {}",
-            row.bytes,
-            row.row.code.bytes.len(),
-            row.term,
-            row.terms(),
-            row.fixup,
-            row.row.code.fixups.len(),
-            row.op.name
+            format_args!(
+                "Row {{ bytes: {}, len: {}, flags: 0, term: {}, nterms: {}, fixup: {}, nfixups: {} }}, // {}",
+                row.bytes,
+                row.row.code.bytes.len(),
+                row.term,
+                row.terms(),
+                row.fixup,
+                row.row.code.fixups.len(),
+                row.op.name
+            )
         );
     });
     array(text, "TERMS", "Term", &layout.terms, |text, term| {
-        line!(text, "Term {{ all: {:#x}, none: {:#x} }},", term.all, term.none);
+        line!(text, format_args!("Term {{ all: {:#x}, none: {:#x} }},", term.all, term.none));
     });
     array(text, "FEATURES", "Feature", &cx.unit().features, |text, feature| {
         let (leaf, subleaf, register, bit, os, source) = match &feature.source {
@@ -177,24 +174,28 @@ pub(super) fn statics(cx: &Context<'_>, text: &mut Text) {
         };
         line!(
             text,
-            "Feature {{ name: {}, leaf: {leaf:#x}, subleaf: {subleaf}, reg: {register}, bit: {bit}, os: {os}, source: {source}, reserved: 0 }},",
-            c_string(&feature.name)
+            format_args!(
+                "Feature {{ name: {}, leaf: {leaf:#x}, subleaf: {subleaf}, reg: {register}, bit: {bit}, os: {os}, source: {source}, reserved: 0 }},",
+                c_string(&feature.name)
+            )
         );
     });
     kinds(text);
-    line!(text, "static STUB: [u8; {}] = [{}];", layout.stub.bytes.len(), bytes_list(&layout.stub.bytes));
+    line!(text, "static STUB: [u8; ", layout.stub.bytes.len(), "] = [", Bytes(&layout.stub.bytes), "];");
     let ids: Vec<usize> = (0..layout.ops.len()).collect();
     array(text, "OP_TABLE", "Op", &ids, |text, &id| op(cx, id, text));
     line!(
         text,
-        "static PLANS: Scratch<[Plan; {}]> = Scratch::new([{}]);",
-        layout.plans.len(),
-        layout.plans.iter().map(|(kind, len)| format!("Plan::new({kind}, {len})")).collect::<Vec<_>>().join(", ")
+        format_args!(
+            "static PLANS: Scratch<[Plan; {}]> = Scratch::new([{}]);",
+            layout.plans.len(),
+            layout.plans.iter().map(|(kind, len)| format!("Plan::new({kind}, {len})")).collect::<Vec<_>>().join(", ")
+        )
     );
     let ops = layout.ops.len();
     // A list that is empty has no element to repeat: clippy takes that for a mistake.
     let nulls = if ops == 0 { "[]".to_owned() } else { format!("[::core::ptr::null(); {ops}]") };
-    line!(text, "static APPLIED: Scratch<[*const c_void; {ops}]> = Scratch::new({nulls});");
+    line!(text, "static APPLIED: Scratch<[*const c_void; ", ops, "]> = Scratch::new(", nulls, ");");
 }
 
 fn op(cx: &Context<'_>, id: usize, text: &mut Text) {
@@ -206,11 +207,11 @@ fn op(cx: &Context<'_>, id: usize, text: &mut Text) {
     let inline_row = entry.inline_row.map_or("NONE".to_owned(), |row| row.to_string());
     text.line("Op {");
     text.nested(1, |text| {
-        line!(text, "name: {},", c_string(&entry.op.name));
-        line!(text, "default_fn: {},", default_fn(cx, id));
-        line!(text, "trampoline: {trampoline},");
-        line!(text, "row: {}, nrows: {}, inline_row: {inline_row},", entry.row, entry.rows);
-        line!(text, "plan: {}, nplans: {}, flags: {},", entry.plan, entry.plans, entry.flags);
+        line!(text, "name: ", c_string(&entry.op.name), ",");
+        line!(text, "default_fn: ", default_fn(cx, id), ",");
+        line!(text, "trampoline: ", trampoline, ",");
+        line!(text, "row: ", entry.row, ", nrows: ", entry.rows, ", inline_row: ", inline_row, ",");
+        line!(text, "plan: ", entry.plan, ", nplans: ", entry.plans, ", flags: ", entry.flags, ",");
     });
     text.line("},");
 }
@@ -234,8 +235,10 @@ fn kinds(text: &mut Text) {
         let [first, second, third, fourth] = opcode;
         line!(
             text,
-            "Kind {{ opcode: [{first:#04x}, {second:#04x}, {third:#04x}, {fourth:#04x}], opcode_len: {opcode_len}, \
+            format_args!(
+                "Kind {{ opcode: [{first:#04x}, {second:#04x}, {third:#04x}, {fourth:#04x}], opcode_len: {opcode_len}, \
              len: {len}, operand: {operand}, direct: {direct:#04x} }}, // {name}"
+            )
         );
     });
 }
@@ -254,7 +257,7 @@ pub(super) fn fixups(cx: &Context<'_>, text: &mut Text) {
         return;
     }
     text.line("::core::arch::global_asm!(");
-    let mut push = |line: &str| line!(text, "    \"{}\",", Quoted(line));
+    let mut push = |line: &str| line!(text, "    \"", Quoted(line), "\",");
     push(&format!(".pushsection .data.rel.ro.pv_{name}_fixups,\"aw\",@progbits"));
     push(".p2align 3");
     push(&format!(".globl pv_{name}_fixups"));
@@ -271,9 +274,9 @@ pub(super) fn fixups(cx: &Context<'_>, text: &mut Text) {
     }
     push(".popsection");
     let kinds: BTreeSet<&str> = layout.fixups.iter().filter_map(|fixup| fixup_kind(fixup.kind)).collect();
-    kinds.iter().for_each(|kind| line!(text, "    {kind} = const {kind},"));
+    kinds.iter().for_each(|kind| line!(text, "    ", kind, " = const ", kind, ","));
     text.lines(["    options(att_syntax)", ");", "unsafe extern \"C\" {"]);
-    line!(text, "    #[link_name = \"pv_{name}_fixups\"]");
+    line!(text, "    #[link_name = \"pv_", name, "_fixups\"]");
     text.lines(["    static FIXUP_TABLE: Fixup;", "}", "const FIXUPS: *const Fixup = &raw const FIXUP_TABLE;"]);
 }
 
@@ -306,8 +309,8 @@ pub(super) fn op_fields(cx: &Context<'_>, text: &mut Text) {
         let name = super::names::ident(&entry.op.ident());
         let ty = backend::slot_type(entry.op, entry.contract);
         let note = if entry.contract.is_none() { ", which x86_64 does not have" } else { "" };
-        line!(text, "/// `{}`{note}.", entry.op.name);
-        line!(text, "pub {name}: {ty},");
+        line!(text, "/// `", entry.op.name, "`", note, ".");
+        line!(text, "pub ", name, ": ", ty, ",");
     }
 }
 
@@ -320,6 +323,6 @@ pub(super) fn op_values(cx: &Context<'_>, text: &mut Text) {
         let value =
             value.replace("table::(&raw const ", "(&raw const table::").replace("c_void", "::core::ffi::c_void");
         text.line("// SAFETY: the default keeps the contract of its op.");
-        line!(text, "{name}: unsafe {{ ::pvc_runtime::Slot::new({value}) }},");
+        line!(text, name, ": unsafe { ::pvc_runtime::Slot::new(", value, ") },");
     }
 }

@@ -7,10 +7,9 @@ use super::Context;
 use super::names::type_size;
 use crate::arch::register_name;
 use crate::check::CheckedRow;
-use crate::emit::text::{Text, line};
+use crate::emit::text::{Piece, Text, line, put};
 use crate::model::{Abi, Contract, Op, Operand};
 use iced_x86::Register;
-use std::fmt;
 
 /// Where a plain function has its arguments (System V psABI, 3.2.3).
 pub(super) const ARGUMENTS: [Register; 6] =
@@ -35,7 +34,7 @@ pub(super) fn render(
         text.line(r#""call {pv_backend}","#);
         frame.results(text);
         frame.leave(text);
-        line!(text, "pv_backend = sym {callee},");
+        line!(text, "pv_backend = sym ", callee, ",");
         if frame.vectors {
             text.line("pv_area = sym ::pvc_runtime::vector::save_area,");
         }
@@ -46,8 +45,8 @@ pub(super) fn render(
 
 /// Appends a line of asm as a string literal.
 macro_rules! asm {
-    ($text:expr, $($format:tt)+) => {
-        line!($text, "\"{}\",", format_args!($($format)+))
+    ($text:expr, $($piece:expr),+) => {
+        line!($text, "\"", $($piece),+, "\",")
     };
 }
 
@@ -110,17 +109,17 @@ impl<'a> Frame<'a> {
             r#"".cfi_def_cfa_register %rbp","#,
         ]);
         for &register in &self.kept {
-            asm!(text, "push %{}", register_name(register));
+            asm!(text, "push %", register_name(register));
         }
         if self.flags.is_some() {
             // Not pushf and popf: popf would undo what the op does to the interrupt flag.
             text.lines([r#""lahf","#, r#""seto %al","#, r#""push %rax","#]);
         }
         if let Some(at) = self.memory {
-            asm!(text, "lea -{at}(%rbp), %rsp");
+            asm!(text, "lea -", at, "(%rbp), %rsp");
         }
         if self.vectors {
-            SAVE_VECTORS.iter().for_each(|line| asm!(text, "{line}"));
+            SAVE_VECTORS.iter().for_each(|line| asm!(text, line));
         } else {
             asm!(text, "and $-16, %rsp");
         }
@@ -132,17 +131,17 @@ impl<'a> Frame<'a> {
         if let Some(at) = self.memory
             && let Some(home) = homes.next()
         {
-            asm!(text, "lea -{at}(%rbp), {}", Place::Register(home));
+            asm!(text, "lea -", at, "(%rbp), ", Place::Register(home));
         }
         for (param, home) in self.contract.params.iter().zip(homes) {
-            asm!(text, "mov {}, {}", self.place(param.register), Place::Register(home));
+            asm!(text, "mov ", self.place(param.register), ", ", Place::Register(home));
         }
     }
 
     /// What brings each result to its place: a single one from rax, others by way of rcx and zero-extended.
     fn results(&self, text: &mut Text) {
         if let [result] = &self.contract.results[..] {
-            asm!(text, "mov %rax, {}", self.place(result.register));
+            asm!(text, "mov %rax, ", self.place(result.register));
             return;
         }
         for (offset, result) in fields(self.contract) {
@@ -155,12 +154,12 @@ impl<'a> Frame<'a> {
                         2 => ("movzwl", "%ecx"),
                         _ => ("movzbl", "%ecx"),
                     };
-                    asm!(text, "{load} -{}(%rbp), {to}", at - offset);
+                    asm!(text, load, " -", at - offset, "(%rbp), ", to);
                 }
                 None => {
-                    asm!(text, "mov {}, %rcx", if offset < 8 { "%rax" } else { "%rdx" });
+                    asm!(text, "mov ", if offset < 8 { "%rax" } else { "%rdx" }, ", %rcx");
                     if offset % 8 > 0 {
-                        asm!(text, "shr ${}, %rcx", offset % 8 * 8);
+                        asm!(text, "shr $", offset % 8 * 8, ", %rcx");
                     }
                     match size {
                         8 => {}
@@ -170,23 +169,23 @@ impl<'a> Frame<'a> {
                     }
                 }
             }
-            asm!(text, "mov %rcx, {}", self.place(result.register));
+            asm!(text, "mov %rcx, ", self.place(result.register));
         }
     }
 
     fn leave(&self, text: &mut Text) {
         if self.vectors {
-            RESTORE_VECTORS.iter().for_each(|line| asm!(text, "{line}"));
+            RESTORE_VECTORS.iter().for_each(|line| asm!(text, line));
         }
         if let Some(at) = self.flags {
-            asm!(text, "mov -{at}(%rbp), %rax");
+            asm!(text, "mov -", at, "(%rbp), %rax");
             // The sum overflows, and so sets OF, if seto stored 1.
             text.lines([r#""add $127, %al","#, r#""sahf","#]);
         }
         for &register in &self.kept {
             let is_result = self.contract.results.iter().any(|result| result.register == register);
             if is_result || !self.clobbered.contains(&register) {
-                asm!(text, "mov {}, {}", self.place(register), Place::Register(register));
+                asm!(text, "mov ", self.place(register), ", ", Place::Register(register));
             }
         }
         text.lines([r#""leave","#, r#"".cfi_def_cfa %rsp, 8","#, r#""ret","#, r#"".cfi_endproc","#]);
@@ -200,12 +199,12 @@ enum Place {
     Frame(u32),
 }
 
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Piece for Place {
+    fn append(&self, text: &mut String) {
         match *self {
-            Self::Register(register) => write!(f, "%{}", register_name(register)),
-            Self::Frame(0) => f.write_str("(%rbp)"),
-            Self::Frame(below) => write!(f, "-{below}(%rbp)"),
+            Self::Register(register) => put!(*text, "%", register_name(register)),
+            Self::Frame(0) => put!(*text, "(%rbp)"),
+            Self::Frame(below) => put!(*text, "-", below, "(%rbp)"),
         }
     }
 }

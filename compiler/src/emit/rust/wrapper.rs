@@ -44,13 +44,13 @@ pub(super) fn render(cx: &Context<'_>, id: usize, function: &str, depth: usize, 
     docs(text, &op.docs, format_args!("`{}`.", op.name));
     if let Some(reason) = danger {
         text.lines(["///", "/// # Safety", "///"]);
-        line!(text, "/// {reason}");
+        line!(text, "/// ", reason);
     }
     text.line("#[inline(always)]");
-    line!(text, "{} {{", head(contract, function, danger.is_some()));
+    line!(text, head(contract, function, danger.is_some()), " {");
     text.nested(1, |text| {
         for (index, _) in contract.results.iter().enumerate() {
-            line!(text, "let out{index}: {};", variable_type(contract, index));
+            line!(text, "let out", index, ": ", variable_type(contract, index), ";");
         }
         text.line(match danger {
             Some(_) => "// SAFETY: the caller's promise; operands and clobbers are the checked contract of the op.",
@@ -94,7 +94,7 @@ fn asm(
     let options = options(op, contract).join(", ");
     if vectors {
         text.line("::pvc_runtime::vector_asm!(");
-        line!(text, "    options({options}),");
+        line!(text, "    options(", options, "),");
     } else {
         text.line("::core::arch::asm!(");
     }
@@ -102,16 +102,16 @@ fn asm(
         text.lines(before.iter().map(String::as_str));
         let (kind, body) = (class.code | site::flags(op), site::body(cx, id, class));
         let site = site::macro_name(cx);
-        line!(text, "{site}!(\"{id}\", \"{}\", \"{kind}\", \"{}\"),", class.len, Quoted(&body));
+        line!(text, site, "!(\"", id, "\", \"", class.len, "\", \"", kind, "\", \"", Quoted(&body), "\"),");
         text.lines(after.iter().map(String::as_str));
         let root = "super::".repeat(depth);
         match class.operand {
-            SiteOperand::SlotRel | SiteOperand::SlotAbs => line!(text, "pv_ops = sym {root}OPS,"),
-            SiteOperand::Trampoline => line!(text, "pv_call = sym {root}table::call_{},", op.ident()),
+            SiteOperand::SlotRel | SiteOperand::SlotAbs => line!(text, "pv_ops = sym ", root, "OPS,"),
+            SiteOperand::Trampoline => line!(text, "pv_call = sym ", root, "table::call_", op.ident(), ","),
             SiteOperand::None | SiteOperand::Stub => {}
         }
         for (register, usage) in &uses {
-            line!(text, "{},", usage.text(register_name(*register)));
+            line!(text, usage.text(register_name(*register)), ",");
         }
         if whole_abi {
             text.line("clobber_abi(\"sysv64\"),");
@@ -119,7 +119,7 @@ fn asm(
             other_clobbers(contract, text);
         }
         if !vectors {
-            line!(text, "options({options}),");
+            line!(text, "options(", options, "),");
         }
     });
     text.line(");");
@@ -211,11 +211,11 @@ fn other_clobbers(contract: &Contract<CheckedRow>, text: &mut Text) {
     for item in &contract.clobbers.items {
         let Clobber::Other(register) = item.what else { continue };
         if register.is_st() {
-            line!(text, "out(\"st({})\") _,", register.number());
+            line!(text, "out(\"st(", register.number(), ")\") _,");
         } else if register.is_vector_register() {
-            line!(text, "out(\"xmm{}\") _,", register.number());
+            line!(text, "out(\"xmm", register.number(), "\") _,");
         } else if register.is_mm() || register.is_k() || register.is_tmm() {
-            line!(text, "out(\"{}\") _,", register_name(register));
+            line!(text, "out(\"", register_name(register), "\") _,");
         }
     }
 }
@@ -266,7 +266,7 @@ fn value(contract: &Contract<CheckedRow>, function: &str, text: &mut Text) {
                 format!("{name}: {value}")
             });
             let fields: Vec<String> = fields.collect();
-            line!(text, "{} {{ {} }}", struct_name(function), fields.join(", "));
+            line!(text, struct_name(function), " { ", fields.join(", "), " }");
         }
     }
 }
@@ -276,12 +276,12 @@ pub(super) fn results_struct(op: &Op<CheckedRow>, contract: &Contract<CheckedRow
     if contract.results.len() < 2 {
         return;
     }
-    line!(text, "/// What `{}` returns.", op.name);
+    line!(text, "/// What `", op.name, "` returns.");
     text.lines(["#[repr(C)]", "#[derive(Clone, Copy, Debug, PartialEq, Eq)]"]);
-    line!(text, "pub struct {} {{", struct_name(function));
+    line!(text, "pub struct ", struct_name(function), " {");
     for result in &contract.results {
-        line!(text, "    /// In {}.", register_name(result.register));
-        line!(text, "    pub {}: {},", ident(&result.name), type_name(result.ty));
+        line!(text, "    /// In ", register_name(result.register), ".");
+        line!(text, "    pub ", ident(&result.name), ": ", type_name(result.ty), ",");
     }
     text.line("}");
 }
