@@ -63,12 +63,13 @@ pub(super) fn analyse(graph: &Graph, arch: Arch, abi: Abi, entry: State) -> Summ
         let exits = vec![Exit { from: None, how: Leaving::End, state: entry }];
         return Summary { exits, ..Summary::default() };
     }
-    let mut states: BTreeMap<u32, State> = BTreeMap::from([(0, entry)]);
+    // Boxed: most rows have a node or two, and a node of the map has room for eleven states of two kilobytes.
+    let mut states: BTreeMap<u32, Box<State>> = BTreeMap::from([(0, Box::new(entry))]);
     let mut todo = BTreeSet::from([0]);
     while let Some(offset) = todo.pop_first() {
         let Some(node) = graph.nodes.get(&offset) else { continue };
-        let mut state = states[&offset].clone();
-        let before = state.clone();
+        let before = states[&offset].clone();
+        let mut state = before.clone();
         machine.step(&mut info, node, &mut state, &mut |_| {});
         for (next, state) in successors(node, graph, arch, &before, &state) {
             let (Next::To(target) | Next::Enter(target)) = next else { continue };
@@ -79,7 +80,7 @@ pub(super) fn analyse(graph: &Graph, arch: Arch, abi: Abi, entry: State) -> Summ
                     }
                 }
                 None => {
-                    states.insert(target, state);
+                    states.insert(target, Box::new(state));
                     todo.insert(target);
                 }
             }

@@ -117,14 +117,15 @@ pub(super) fn compile(args: &CompileArgs, color: Color) -> Exit {
     let mut reporter = Reporter::new(&args.report, color, args.emit.iter().any(Emit::is_standard_output));
     let compiled = checked(&args.file, args.report.levels(), &mut reporter);
     reporter.finish();
+    // Not taken apart again: the process is about to end.
     let (checked, sources) = match compiled {
-        Ok(compiled) => compiled,
+        Ok(compiled) => &*Box::leak(Box::new(compiled)),
         Err(exit) => return exit,
     };
-    if let Some(text) = standard_output(args, &checked, &sources) {
+    if let Some(text) = standard_output(args, checked, sources) {
         return print(text.as_bytes(), Exit::Ok);
     }
-    let files = match files(args, &checked, &sources) {
+    let files = match files(args, checked, sources) {
         Ok(files) => files,
         Err(message) => return trouble(&message),
     };
