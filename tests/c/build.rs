@@ -2,8 +2,10 @@
 
 use pvc::Builder;
 use pvc::emit::Kind;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// A way to compile: compiler, target and the flags that go with it.
 #[derive(Clone, Debug)]
@@ -60,11 +62,45 @@ impl Setup {
         command
     }
 
+    /// The runtime compiled this way, with strict warnings: once for all tests. Flags that concern other units alone do not
+    /// count.
+    pub(crate) fn runtime_object(&self) -> PathBuf {
+        static BUILT: Mutex<BTreeMap<Vec<&'static str>, Arc<(usize, OnceLock<PathBuf>)>>> = Mutex::new(BTreeMap::new());
+        const OF_OTHERS: [&str; 7] = [
+            "-pthread",
+            "-DPV_BRANCH_SHORT=1",
+            "-DPV_ALLOW_RED_ZONE",
+            "-fno-integrated-as",
+            "-fno-reorder-blocks-and-partition",
+            "-no-pie",
+            "-rdynamic",
+        ];
+        let of_linker = |flag: &str| flag.starts_with("-Wl,") || flag.starts_with("-fuse-ld=");
+        let others = |flag: &str| OF_OTHERS.contains(&flag) || WARNINGS.contains(&flag) || of_linker(flag);
+        let flags = self.flags.iter().copied().filter(|flag| !others(flag));
+        let key: Vec<&str> = std::iter::once(self.compiler).chain(flags).collect();
+        let built = {
+            let mut all = BUILT.lock().unwrap();
+            let number = all.len();
+            all.entry(key.clone()).or_insert_with(|| Arc::new((number, OnceLock::new()))).clone()
+        };
+        let build = || {
+            let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c/runtime");
+            std::fs::create_dir_all(&directory).unwrap();
+            let object = directory.join(format!("pvc{}.o", built.0));
+            let mut compile = Command::new(key[0]);
+            compile.args(&key[1..]).args(WARNINGS).arg("-c").arg(runtime().join("pvc.c")).arg("-o").arg(&object);
+            succeed(&mut compile);
+            object
+        };
+        built.1.get_or_init(build).clone()
+    }
+
     /// Compiles and links `sources` with the tables and the runtime.
     pub(crate) fn program(&self, tables: &Tables, name: &str, sources: &[PathBuf]) -> PathBuf {
         let program = tables.dir.join(name);
         let mut command = self.command(tables);
-        command.args(sources).args(tables.sources()).arg(runtime().join("pvc.c")).arg("-o").arg(&program);
+        command.args(sources).args(tables.sources()).arg(self.runtime_object()).arg("-o").arg(&program);
         succeed(&mut command);
         program
     }
@@ -175,10 +211,12 @@ pub(crate) fn refused(command: &mut Command) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Runs a test program, for a minute at most. It must exit with 0.
-pub(crate) fn run(program: &Path, arguments: &[&str], setup: &Setup) {
+/// Runs a test program, for a minute at most, or as long as it takes if `PVC_LIVE_TOGGLES` asks for more than usual. It must
+/// exit with 0; what it printed.
+pub(crate) fn run(program: &Path, arguments: &[&str], setup: &Setup) -> String {
+    let limit = if std::env::var_os("PVC_LIVE_TOGGLES").is_some() { "3600" } else { "60" };
     let mut command = Command::new("timeout");
-    command.arg("60").arg(program).args(arguments);
+    command.arg(limit).arg(program).args(arguments);
     let output = output(&mut command);
     assert!(
         output.status.success(),
@@ -187,4 +225,5 @@ pub(crate) fn run(program: &Path, arguments: &[&str], setup: &Setup) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -1,6 +1,6 @@
 //! Generated C and C++ without a warning, and what the header refuses.
 
-use crate::build::{COMPILERS, Setup, Tables, refused, root, runtime, set, succeed};
+use crate::build::{COMPILERS, Setup, Tables, refused, root, set, succeed};
 use pvc::arch::Arch;
 use std::path::PathBuf;
 use std::process::Command;
@@ -57,7 +57,8 @@ fn no_compiler_warns() {
             for (compiler, compiler_cxx) in [("gcc", "g++"), ("clang-19", "clang++-19")] {
                 for optimisation in ["-O0", "-O2"] {
                     let setup = Setup::new(compiler, mode).and(&STRICT).and(&[optimisation]);
-                    for source in [&c, &tables.dir.join(format!("{name}.c")), &runtime().join("pvc.c")] {
+                    setup.runtime_object();
+                    for source in [&c, &tables.dir.join(format!("{name}.c"))] {
                         succeed(setup.command(&tables).arg("-std=c11").arg(source).arg("-o").arg(&object));
                     }
                     let setup = Setup { compiler: compiler_cxx, ..setup };
