@@ -25,6 +25,9 @@ pub(crate) const COMPILERS: [&str; 2] = ["gcc", "clang-19"];
 pub(crate) const TARGETS: [&[&str]; 3] =
     [&["-m64"], &["-m64", "-fno-pie", "-no-pie"], &["-m32", "-fno-pie", "-no-pie"]];
 
+/// The object of the runtime for one way to compile it, and the number in its name.
+type Numbered = (usize, OnceLock<PathBuf>);
+
 impl Setup {
     /// A compiler with some flags.
     pub(crate) fn new(compiler: &'static str, flags: &[&'static str]) -> Self {
@@ -65,7 +68,7 @@ impl Setup {
     /// The runtime compiled this way, with strict warnings: once for all tests. Flags that concern other units alone do not
     /// count.
     pub(crate) fn runtime_object(&self) -> PathBuf {
-        static BUILT: Mutex<BTreeMap<Vec<&'static str>, Arc<(usize, OnceLock<PathBuf>)>>> = Mutex::new(BTreeMap::new());
+        static BUILT: Mutex<BTreeMap<Vec<&'static str>, Arc<Numbered>>> = Mutex::new(BTreeMap::new());
         const OF_OTHERS: [&str; 7] = [
             "-pthread",
             "-DPV_BRANCH_SHORT=1",
