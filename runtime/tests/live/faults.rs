@@ -1,8 +1,54 @@
 //! System calls that fail in the middle of a batch: the text is old or new, never a mix, and its pages are as they were.
 
 use crate::table::{self, ONE, TWO};
-use pvc_runtime::user::live::View;
-use pvc_runtime::{Status, Step};
+use pvc_runtime::user::{self, live::View};
+use pvc_runtime::{Error, Options, Report, Status, Step, Way};
+
+/// The batch that suffers.
+#[derive(Clone, Copy, Debug)]
+enum Batch {
+    /// At start, from text as compiled or from patched text, and by which way.
+    Start { patched: bool, way: Way },
+    /// While threads run.
+    Live(View),
+}
+
+impl Batch {
+    /// What must be there before.
+    fn prepare(self) {
+        match self {
+            Self::Start { patched: false, .. } => {}
+            _ => crate::start(),
+        }
+    }
+
+    /// Leaves one way to write.
+    fn forbid_other_ways(self) {
+        const PR_SET_MDWE: libc::c_int = 65;
+        if matches!(self, Self::Start { way: Way::ProcMem, .. }) {
+            // SAFETY: concerns this process only.
+            assert_eq!(unsafe { libc::prctl(PR_SET_MDWE, 1usize, 0usize, 0usize, 0usize) }, 0);
+        }
+    }
+
+    /// To the other numbers than those that the sites hold.
+    fn patch(self) -> Result<Report, Error> {
+        match self {
+            // SAFETY: one thread; so below.
+            Self::Start { patched: false, .. } => unsafe { user::patch_as(&table::SET, TWO, Options::default()) },
+            Self::Start { .. } => unsafe { user::patch_as(&table::SET, ONE, Options::default()) },
+            Self::Live(view) => crate::live_as(ONE, view),
+        }
+    }
+
+    /// The numbers before and after.
+    fn numbers(self) -> (u64, u64) {
+        match self {
+            Self::Start { patched: false, .. } => (table::FIRST, table::SECOND),
+            _ => (table::SECOND, table::FIRST),
+        }
+    }
+}
 
 /// What a tracer does to one system call of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +69,7 @@ fn mark() {
 
 /// A batch in a traced child. It must leave the text old or new. Whether the child got to system call `number` (and if it had
 /// that many bytes to write).
-fn with_fault(view: View, number: usize, fault: Fault) -> bool {
+fn with_fault(batch: Batch, number: usize, fault: Fault) -> bool {
     // SAFETY: one thread.
     let child = unsafe { libc::fork() };
     if child == 0 {
@@ -32,32 +78,33 @@ fn with_fault(view: View, number: usize, fault: Fault) -> bool {
             libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0);
             libc::raise(libc::SIGSTOP);
         }
-        patch_once(view);
+        batch.forbid_other_ways();
+        patch_once(batch);
         // SAFETY: ends this process.
         unsafe { libc::_exit(0) };
     }
     let (hit, status) = trace(child, number, fault);
-    assert_eq!(status, 0, "{view:?}, call {number}, {fault:?}: status {status:#x}");
+    assert_eq!(status, 0, "{batch:?}, call {number}, {fault:?}: status {status:#x}");
     hit
 }
 
 /// The batch, and what must hold after it.
-fn patch_once(view: View) {
-    let old = table::text();
+fn patch_once(batch: Batch) {
+    let (old, (before, after)) = (table::text(), batch.numbers());
     mark();
-    let result = crate::live_as(ONE, view);
+    let result = batch.patch();
     mark();
     let new = table::text();
     match result {
-        Ok(_) => crate::assert_all(table::FIRST),
+        Ok(_) => crate::assert_all(after),
         Err(error) => {
             assert_eq!((error.status, &old), (Status::Refused, &new), "{error}");
-            crate::assert_all(table::SECOND);
+            crate::assert_all(before);
         }
     }
     crate::assert_text_protection();
-    crate::live_as(ONE, view).expect("works when nothing fails");
-    crate::assert_all(table::FIRST);
+    batch.patch().expect("works when nothing fails");
+    crate::assert_all(after);
     crate::assert_text_protection();
 }
 
@@ -125,25 +172,48 @@ fn trace(child: i32, number: usize, fault: Fault) -> (bool, i32) {
     }
 }
 
+/// In a child of its own for each batch: text as compiled is there once.
+fn in_child(batch: Batch, case: impl FnOnce(Batch)) {
+    // SAFETY: one thread.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        batch.prepare();
+        case(batch);
+        // SAFETY: ends this process.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = 0;
+    // SAFETY: a child of this process.
+    unsafe { libc::waitpid(child, &mut status, 0) };
+    assert_eq!(status, 0, "{batch:?}");
+}
+
 pub(crate) fn every_system_call() {
-    crate::start();
-    for view in [View::Memory, View::Window] {
-        let calls = (0..).take_while(|&number| with_fault(view, number, Fault::Fail)).count();
-        println!("{view:?}: {calls} system calls, each failed once");
-        assert!(calls > 10);
+    let start = |way| [false, true].map(|patched| Batch::Start { patched, way });
+    let batches = [start(Way::Protect), start(Way::ProcMem), [View::Memory, View::Window].map(Batch::Live)];
+    for batch in batches.concat() {
+        in_child(batch, |batch| {
+            let calls = (0..).take_while(|&number| with_fault(batch, number, Fault::Fail)).count();
+            println!("{batch:?}: {calls} system calls, each failed once");
+            assert!(calls > 5);
+        });
     }
 }
 
 pub(crate) fn every_byte() {
-    crate::start();
-    let mut writes = 0;
-    for number in 0..40 {
-        // Every byte of the first sites, then a prime step: the windows are long.
-        let bytes = (0..30u64).chain((0..5).map(|step| 31 + step * 2003));
-        writes += bytes.take_while(|&bytes| with_fault(View::Memory, number, Fault::Short(bytes))).count();
+    let start = |patched| Batch::Start { patched, way: Way::ProcMem };
+    for (batch, most, least) in [(Batch::Live(View::Memory), 40, 90), (start(false), 20, 30), (start(true), 20, 30)] {
+        in_child(batch, |batch| {
+            let mut writes = 0;
+            for number in 0..most {
+                // Every byte of the first sites, then a prime step: the windows are long.
+                let bytes = (0..30u64).chain((0..5).map(|step| 31 + step * 2003));
+                writes += bytes.take_while(|&bytes| with_fault(batch, number, Fault::Short(bytes))).count();
+            }
+            println!("{batch:?}: {writes} writes cut short, then failed");
+            assert!(writes > least);
+        });
     }
-    println!("{writes} writes cut short, then failed");
-    assert!(writes > 90);
 }
 
 /// Without membarrier there is no live patching, and nothing is touched.
