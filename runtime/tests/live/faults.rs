@@ -34,8 +34,9 @@ impl Batch {
     /// To the other numbers than those that the sites hold.
     fn patch(self) -> Result<Report, Error> {
         match self {
-            // SAFETY: one thread; so below.
+            // SAFETY: one thread.
             Self::Start { patched: false, .. } => unsafe { user::patch_as(&table::SET, TWO, Options::default()) },
+            // SAFETY: as above.
             Self::Start { .. } => unsafe { user::patch_as(&table::SET, ONE, Options::default()) },
             Self::Live(view) => crate::live_as(ONE, view),
         }
