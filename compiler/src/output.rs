@@ -1,5 +1,6 @@
 //! Writing outputs: whole or not at all, and only when they change.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -47,6 +48,7 @@ impl std::error::Error for WriteError {
 
 /// Writes each file whose content differs from what is on disk.
 ///
+/// Each is taken from `files` when the one before has been looked at, so an iterator may make them one at a time.
 /// All new files are first written in full beside their targets; only then are they renamed into place. So a full disk
 /// or a read-only directory leaves every old file as it was.
 ///
@@ -58,23 +60,24 @@ impl std::error::Error for WriteError {
 /// use pvc::output::{Outcome, OutputFile, write_all};
 /// let dir = tempfile::tempdir().unwrap();
 /// let file = OutputFile { path: dir.path().join("a.h"), text: "int a;\n".into() };
-/// assert_eq!(write_all(&[file.clone()]).unwrap(), [Outcome::Written]);
-/// assert_eq!(write_all(&[file]).unwrap(), [Outcome::Unchanged]);
+/// assert_eq!(write_all([&file]).unwrap(), [Outcome::Written]);
+/// assert_eq!(write_all([file]).unwrap(), [Outcome::Unchanged]);
 /// ```
-pub fn write_all(files: &[OutputFile]) -> Result<Vec<Outcome>, WriteError> {
-    let mut outcomes = Vec::with_capacity(files.len());
+pub fn write_all(files: impl IntoIterator<Item: Borrow<OutputFile>>) -> Result<Vec<Outcome>, WriteError> {
+    let mut outcomes = Vec::new();
     let mut staged = Vec::new();
     for file in files {
+        let file = file.borrow();
         if is_current(file) {
             outcomes.push(Outcome::Unchanged);
         } else {
-            staged.push((stage(file)?, file));
+            staged.push((stage(file)?, file.path.clone()));
             outcomes.push(Outcome::Written);
         }
     }
-    for (temporary, file) in staged {
-        temporary.persist(&file.path).map_err(|error| WriteError {
-            path: file.path.clone(),
+    for (temporary, path) in staged {
+        temporary.persist(&path).map_err(|error| WriteError {
+            path,
             step: "rename the new file to",
             cause: error.error,
         })?;

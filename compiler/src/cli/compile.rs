@@ -125,22 +125,23 @@ pub(super) fn compile(args: &CompileArgs, color: Color) -> Exit {
     if let Some(text) = standard_output(args, checked, sources) {
         return print(text.as_bytes(), Exit::Ok);
     }
-    let files = match files(args, checked, sources) {
-        Ok(files) => files,
+    let outputs = match outputs(args, checked) {
+        Ok(outputs) => outputs,
         Err(message) => return trouble(&message),
     };
+    let mut files = outputs.iter().map(|output| output.render(args, checked, sources));
     if args.check {
-        let stale: Vec<_> = files.iter().filter(|file| !is_current(file)).collect();
+        let stale: Vec<_> = files.filter(|file| !is_current(file)).collect();
         for file in &stale {
             let why = if file.path.exists() { "is stale" } else { "is missing" };
             eprintln!("error: {} {why}: run `pvc compile` again", file.path.display());
         }
         return if stale.is_empty() { Exit::Ok } else { Exit::Findings };
     }
-    match write_all(&files) {
+    match write_all(&mut files) {
         Ok(outcomes) => {
             if !args.quiet && !args.report.for_machine() {
-                list(&files, &outcomes);
+                list(&outputs, &outcomes);
             }
             Exit::Ok
         }
@@ -210,8 +211,25 @@ fn targets(args: &CompileArgs, checked: &Checked) -> Vec<PathBuf> {
     wanted(args, checked).into_iter().map(|(_, path)| path).collect()
 }
 
+/// A file to be written.
+struct Output {
+    /// `None`: a depfile.
+    kind: Option<Kind>,
+    path: PathBuf,
+}
+
+impl Output {
+    fn render(&self, args: &CompileArgs, checked: &Checked, sources: &SourceMap) -> OutputFile {
+        let text = match self.kind {
+            Some(kind) => kind.render(checked, sources),
+            None => depfile::render(&targets(args, checked), sources),
+        };
+        OutputFile { path: self.path.clone(), text }
+    }
+}
+
 /// All files to be written.
-fn files(args: &CompileArgs, checked: &Checked, sources: &SourceMap) -> Result<Vec<OutputFile>, String> {
+fn outputs(args: &CompileArgs, checked: &Checked) -> Result<Vec<Output>, String> {
     let wanted = wanted(args, checked);
     if let Some((kind, _)) = wanted.iter().find(|(kind, _)| !kind.applies(checked)) {
         return Err(format!(
@@ -220,31 +238,28 @@ fn files(args: &CompileArgs, checked: &Checked, sources: &SourceMap) -> Result<V
             checked.unit().set.name
         ));
     }
-    let rendered = wanted.into_iter().map(|(kind, path)| OutputFile { path, text: kind.render(checked, sources) });
-    let mut files: Vec<OutputFile> = rendered.collect();
     let depfiles =
         args.depfile.iter().cloned().chain(args.emit.iter().filter(|emit| emit.what == What::Depfile).map(|emit| {
             emit.to.clone().unwrap_or_else(|| args.out_dir.join(format!("{}.d", checked.unit().set.name)))
         }));
-    for path in depfiles {
-        files.push(OutputFile { path, text: depfile::render(&targets(args, checked), sources) });
-    }
-    let mut paths: Vec<&Path> = files.iter().map(|file| file.path.as_path()).collect();
+    let tables = wanted.into_iter().map(|(kind, path)| Output { kind: Some(kind), path });
+    let outputs: Vec<Output> = tables.chain(depfiles.map(|path| Output { kind: None, path })).collect();
+    let mut paths: Vec<&Path> = outputs.iter().map(|output| output.path.as_path()).collect();
     paths.sort();
     if let Some(twice) = paths.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(format!("two outputs would be written to {}", twice[0].display()));
     }
-    Ok(files)
+    Ok(outputs)
 }
 
-fn list(files: &[OutputFile], outcomes: &[Outcome]) {
+fn list(outputs: &[Output], outcomes: &[Outcome]) {
     let mut text = String::new();
-    for (file, outcome) in files.iter().zip(outcomes) {
+    for (output, outcome) in outputs.iter().zip(outcomes) {
         let note = match outcome {
             Outcome::Written => "",
             Outcome::Unchanged => " (unchanged)",
         };
-        text.push_str(&format!("{}{note}\n", file.path.display()));
+        text.push_str(&format!("{}{note}\n", output.path.display()));
     }
     // As with any listing: a reader that has gone away is no error.
     let _ = std::io::stdout().lock().write_all(text.as_bytes());

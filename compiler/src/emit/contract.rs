@@ -5,9 +5,10 @@
 //! depend on: ops and their ids, operands and their registers, clobbers, kinds of site, static branches. Rows are not part of it: they may
 //! change without a change of the call sites.
 
+use crate::arch::register_name;
 use crate::check::Checked;
-use crate::model::{Abi, Clobber, Operand};
-use std::fmt::Write;
+use crate::emit::text::put;
+use crate::model::{Abi, Operand};
 
 /// `pv_NAME_contract_HASH`, with the hash as 16 hex digits.
 #[must_use]
@@ -21,40 +22,44 @@ pub fn symbol(checked: &Checked) -> &str {
 /// The contract as text; only its hash is used.
 fn describe(checked: &Checked) -> String {
     let unit = checked.unit();
-    let mut text = String::new();
+    let mut text = String::with_capacity(unit.ops.len() << 8);
     let abi = match unit.set.abi {
         Abi::Kernel => "kernel",
         Abi::User => "user",
     };
-    push(&mut text, format_args!("format 1 set {} abi {abi}\n", unit.set.name));
+    put!(text, "format 1 set ", unit.set.name, " abi ", abi, "\n");
     for op in &unit.ops {
-        let ends = if op.diverges() { "!" } else { "" };
-        push(&mut text, format_args!("op {} {ends} {:?} {} {}\n", op.name, op.preserves, op.live, op.nocall));
+        put!(text, "op ", op.name, " diverges ", op.diverges(), " live ", op.live, " nocall ", op.nocall);
+        put!(text, " preserves flags ", op.preserves.flags, " vector ", op.preserves.vector, "\n");
         for contract in &op.contracts {
-            push(&mut text, format_args!("  {}", contract.arch.name()));
-            for (word, operands) in [("takes", &contract.params), ("gives", &contract.results)] {
-                push(&mut text, format_args!(" {word}"));
+            put!(text, "  ", contract.arch.name());
+            for (word, operands) in [(" takes", &contract.params), (" gives", &contract.results)] {
+                text.push_str(word);
                 for Operand { ty, register, high, .. } in operands {
-                    push(&mut text, format_args!(" {ty:?}:{register:?}:{high:?}"));
+                    put!(
+                        text,
+                        format_args!(" {ty}:"),
+                        register_name(*register),
+                        high.map(|_| ":"),
+                        high.map(register_name)
+                    );
                 }
             }
             for site in &contract.sites {
-                push(&mut text, format_args!(" {}:{:?}", site.kind.code, site.len));
+                put!(text, " ", site.kind.code, ":", site.len.unwrap_or(0));
             }
-            let mut clobbers: Vec<Clobber> = contract.clobbers.items.iter().map(|item| item.what).collect();
-            clobbers.sort_by_key(|clobber| format!("{clobber:?}"));
-            push(&mut text, format_args!(" {clobbers:?}\n"));
+            let mut clobbers: Vec<_> = contract.clobbers.items.iter().map(|item| item.what.to_string()).collect();
+            clobbers.sort_unstable();
+            clobbers.iter().for_each(|clobber| put!(text, " ", clobber));
+            text.push('\n');
         }
     }
     for branch in &unit.branches {
-        let arches: Vec<&str> = branch.arches.iter().map(|arch| arch.name()).collect();
-        push(&mut text, format_args!("branch {} {} {} {arches:?}\n", branch.name, branch.initial, branch.live));
+        put!(text, "branch ", branch.name, " ", branch.initial, " live ", branch.live);
+        branch.arches.iter().for_each(|arch| put!(text, " ", arch.name()));
+        text.push('\n');
     }
     text
-}
-
-fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    text.write_fmt(arguments).expect("writing to a String does not fail");
 }
 
 /// FNV-1a, 64 bits: fixed for ever and for every build, which the standard library's hashers are not.

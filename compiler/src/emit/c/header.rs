@@ -143,8 +143,8 @@ fn arch_part(unit: &Unit<CheckedRow>, arch: Arch, context: &Context<'_>) -> Arch
     let mut part = ArchPart {
         name: arch.name(),
         condition: condition(arch),
-        types: String::new(),
-        fields: String::new(),
+        types: String::with_capacity(unit.ops.len() << 7),
+        fields: String::with_capacity(unit.ops.len() << 7),
         code: String::with_capacity(unit.ops.len() << 11),
         macros: String::with_capacity(unit.ops.len() << 9),
     };
