@@ -67,14 +67,8 @@ pub(crate) struct Assembler<'t> {
     pub(crate) want_items: bool,
     /// Only the messages of errors are wanted, no advice that must be searched for.
     pub(crate) brief: bool,
-    /// Statements that were read before, see `memo.rs`.
-    pub(crate) memo: Box<[crate::memo::Remembered]>,
     /// Symbols mentioned and branches made so far.
     pub(crate) mentions: usize,
-    /// Mode and syntax as a number, see `memo.rs`.
-    pub(crate) dialect: u8,
-    /// The statement is a directive.
-    pub(crate) is_directive: bool,
     /// Shapes that were seen before, see `quick.rs`.
     pub(crate) shapes: Box<[crate::quick::Shape]>,
 }
@@ -125,10 +119,7 @@ impl<'t> Assembler<'t> {
             errors: 0,
             want_items: true,
             brief: false,
-            memo: Box::default(),
             mentions: 0,
-            dialect: 0,
-            is_directive: false,
             shapes: Box::default(),
         }
     }
@@ -147,29 +138,7 @@ impl<'t> Assembler<'t> {
             self.items.reserve(text.len() / 14 + 1);
         }
         self.remember_shapes(text.len());
-        if self.memo.is_empty() && text.len() < crate::memo::WORTH_IT {
-            return self.statements(text.len());
-        }
-        self.remember_statements();
-        self.set_dialect();
-        while self.cur.pos < self.cur.text.len() {
-            self.cur.space();
-            let probe = self.probe();
-            if probe.as_ref().is_some_and(|probe| self.recall(probe)) {
-                continue;
-            }
-            let before = self.traces();
-            let begin = self.out.len();
-            self.is_directive = false;
-            if self.quick() || self.statement().is_ok() {
-                if let Some(probe) = &probe {
-                    self.remember(probe, begin, before);
-                }
-            } else {
-                self.cur.skip_statement();
-            }
-            self.cur.eat(b'\n');
-        }
+        self.statements(text.len());
     }
 
     /// Reads the statements of one line of `text`.
@@ -592,7 +561,7 @@ impl<'t> Assembler<'t> {
     pub(crate) fn recycled<'n>(mut self) -> Assembler<'n> {
         let options = Options { mode: self.object, syntax: self.syntax };
         self.reset(options);
-        let Assembler { out, items, pending, marks, values, diagnostics, want_items, brief, memo, shapes, .. } = self;
+        let Assembler { out, items, pending, marks, values, diagnostics, want_items, brief, shapes, .. } = self;
         Assembler {
             out,
             items,
@@ -602,7 +571,6 @@ impl<'t> Assembler<'t> {
             diagnostics,
             want_items,
             brief,
-            memo,
             shapes,
             ..Assembler::new(options)
         }

@@ -77,7 +77,6 @@ const SENSELESS: &[(&str, &str)] = &[
 impl<'t> Assembler<'t> {
     /// A directive; the cursor is behind its name.
     pub(crate) fn directive(&mut self, start: usize, end: usize) -> Result<(), Failed> {
-        self.is_directive = true;
         self.mentions += 1;
         let span = start..end;
         if self.insn.start as usize != start {
@@ -138,7 +137,6 @@ impl<'t> Assembler<'t> {
             return Err(Failed);
         }
         self.mode = mode;
-        self.set_dialect();
         Ok(())
     }
 
@@ -161,7 +159,6 @@ impl<'t> Assembler<'t> {
         };
         self.expect_end()?;
         self.syntax = syntax;
-        self.set_dialect();
         Ok(())
     }
 
@@ -498,6 +495,8 @@ impl<'t> Assembler<'t> {
             offset: begin as u32,
             item: self.items.len() as u32 - u32::from(!self.items.is_empty()),
             what: What::Align { power: power as u8, fill, max, mode: self.mode },
+            size: 0,
+            end: 0,
         });
         Ok(())
     }

@@ -4,6 +4,7 @@
 
 use crate::address::Address;
 use crate::assembler::Assembler;
+use crate::buffer::{Buffer, Extension, ROOM};
 use crate::diagnostic::{Diagnostic, ErrorKind};
 use crate::expression::Failed;
 use crate::fixups::FixupKind;
@@ -14,33 +15,6 @@ use crate::operand::{IP_REG, NO_REG};
 use crate::prefixes::{SEGMENT_BYTES, hint};
 use crate::registers::Register;
 use crate::{ItemKind, Mode};
-
-/// Bytes that one instruction may take while it is written.
-pub(crate) const ROOM: usize = 32;
-
-/// Bytes in the making, at the end of the output. (In a buffer of their own they would be stored byte by byte and read
-/// back as a block at once, which stalls the CPU.)
-pub(crate) struct Buffer<'b> {
-    pub(crate) bytes: &'b mut [u8; ROOM],
-    pub(crate) len: usize,
-}
-
-impl Buffer<'_> {
-    #[inline(always)]
-    pub(crate) fn push(&mut self, byte: u8) {
-        self.bytes[self.len & 31] = byte;
-        self.len += 1;
-    }
-
-    /// The low `width` bytes of `value`. (What is written behind them is written over or cut off.)
-    #[inline(always)]
-    pub(crate) fn value(&mut self, value: i64, width: usize) {
-        if let Some(room) = self.bytes.get_mut(self.len..self.len + 8) {
-            room.copy_from_slice(&value.to_le_bytes());
-        }
-        self.len += width;
-    }
-}
 
 /// A field with a symbol.
 #[derive(Clone, Copy, Default)]
@@ -364,18 +338,7 @@ impl Assembler<'_> {
                     }
                     buffer.push(0x40 | rex | self.insn.prefixes.rex);
                 }
-                match form.map {
-                    0 => {}
-                    1 => buffer.push(0x0f),
-                    2 => {
-                        buffer.push(0x0f);
-                        buffer.push(0x38);
-                    }
-                    _ => {
-                        buffer.push(0x0f);
-                        buffer.push(0x3a);
-                    }
-                }
+                buffer.escape(form.map);
                 if form.enc == Encoding::D3now {
                     buffer.push(0x0f);
                 } else if form.flags & Form::TWO != 0 {
@@ -386,30 +349,18 @@ impl Assembler<'_> {
                 }
             }
             Encoding::Vex | Encoding::Xop => {
-                let w = (form.flags & Form::W != 0) as u8;
-                let last = w << 7 | (!vvvv & 15) << 3 | form.ll << 2 | form.pp;
-                let r = reg >> 3 & 1;
-                if form.enc == Encoding::Vex && x | b | w == 0 && form.map == 1 && self.insn.hints & hint::VEX3 == 0 {
-                    buffer.push(0xc5);
-                    buffer.push((r ^ 1) << 7 | last);
-                } else {
-                    buffer.push(if form.enc == Encoding::Vex { 0xc4 } else { 0x8f });
-                    buffer.push((r ^ 1) << 7 | (x ^ 1) << 6 | (b ^ 1) << 5 | form.map);
-                    buffer.push(last);
-                }
+                buffer.vex(form, Extension { reg, x, b, vvvv }, self.insn.hints & hint::VEX3 != 0);
                 buffer.push(form.opcode);
                 if form.flags & Form::TWO != 0 {
                     buffer.push(form.second);
                 }
             }
             Encoding::Evex => {
-                let high = reg >> 4 & 1;
                 if rm_memory.is_none() {
                     x = rm >> 4 & 1;
                 }
-                let v_high = if rm_memory.is_some() && vsib_high != 0 { 1 } else { vvvv >> 4 & 1 };
-                let r = reg >> 3 & 1;
-                let w = (form.flags & Form::W != 0) as u8;
+                // EVEX.V' extends the vector index, where there is one.
+                let vvvv = if vsib_high != 0 { vvvv | 16 } else { vvvv };
                 let insn = &self.insn;
                 let bcast = rm_memory.is_some_and(|i| insn.ops[i].bcast != 0);
                 let ll = match insn.rounding {
@@ -418,11 +369,9 @@ impl Assembler<'_> {
                     5 => 0,
                     rounding => rounding - 1,
                 };
-                buffer.push(0x62);
-                buffer.push((r ^ 1) << 7 | (x ^ 1) << 6 | (b ^ 1) << 5 | (high ^ 1) << 4 | form.map);
-                buffer.push(w << 7 | (!vvvv & 15) << 3 | 4 | form.pp);
-                let b_bit = (bcast || insn.rounding != 0) as u8;
-                buffer.push((insn.zero as u8) << 7 | ll << 5 | b_bit << 4 | (v_high ^ 1) << 3 | insn.mask);
+                let rounding = u8::from(bcast || insn.rounding != 0);
+                let context = u8::from(insn.zero) << 7 | ll << 5 | rounding << 4 | insn.mask;
+                buffer.evex(form, Extension { reg, x, b, vvvv }, context);
                 buffer.push(form.opcode);
             }
         }

@@ -245,6 +245,16 @@ const fn run(text: u64, flags: u64) -> usize {
     ((!flags | text) & HIGH).trailing_zeros() as usize / 8
 }
 
+/// The characters from the digits on (so no blank, comma or parenthesis) at the start of eight characters, with letters in
+/// lower case, and their number.
+#[inline(always)]
+pub(crate) const fn from_digits_on(text: u64) -> (u64, usize) {
+    let stops = !((text & !HIGH) + LOW * (0x80 - b'0' as u64) | text) & HIGH;
+    // The bits below the first stop; all, if there is none.
+    let inside = ((stops & stops.wrapping_neg()) >> 7).wrapping_sub(1);
+    ((text | LOW << 5) & inside, stops.trailing_zeros() as usize / 8)
+}
+
 /// The letters and digits at the start of eight characters, in lower case, and their number, all at once: a loop over the
 /// characters ends where the branch predictor does not expect it.
 #[inline(always)]

@@ -4,6 +4,8 @@
 mod address;
 mod assembler;
 mod att;
+mod branch;
+mod buffer;
 mod decorators;
 mod diagnostic;
 mod directives;
@@ -12,6 +14,7 @@ mod encode;
 mod explain;
 mod expression;
 mod far;
+mod fields;
 mod fixups;
 #[allow(dead_code, reason = "the generator of the tables uses the rest")]
 mod form;
@@ -24,7 +27,6 @@ mod lexer;
 mod lines;
 mod listing;
 mod matcher;
-mod memo;
 mod operand;
 mod prefixes;
 mod quick;

@@ -34,28 +34,21 @@ impl<'t> Lines<'t> {
     ///
     /// Everything that is wrong with it; the warnings are left out.
     pub fn assemble(&mut self, text: &'t str) -> Result<&[u8], Vec<Diagnostic>> {
-        if self.assembler.is_pristine() {
-            self.assembler.out.clear();
-        } else {
-            self.assembler.reset(self.options);
-        }
-        self.assembly.bytes.clear();
-        self.assembly.fixups.clear();
+        self.clear();
         self.assembler.run(text);
         self.outcome()
     }
 
-    /// The bytes of one line of a text.
-    fn assemble_at(&mut self, text: &'t str, line: std::ops::Range<usize>) -> Result<&[u8], Vec<Diagnostic>> {
+    /// Forgets the last text.
+    #[inline]
+    fn clear(&mut self) {
         if self.assembler.is_pristine() {
             self.assembler.out.clear();
         } else {
             self.assembler.reset(self.options);
+            self.assembly.bytes.clear();
+            self.assembly.fixups.clear();
         }
-        self.assembly.bytes.clear();
-        self.assembly.fixups.clear();
-        self.assembler.run_line(text, line);
-        self.outcome()
     }
 
     /// What the assembler came to.
@@ -94,8 +87,7 @@ impl<'t> Lines<'t> {
 /// ```
 pub fn assemble_lines(text: &str, options: &Options) -> (String, usize) {
     let mut out = Vec::with_capacity(text.len() / 2);
-    let mut known = LineMemo::new(text.len());
-    let failed = Lines::new(*options).assemble_all(text, &mut known, &mut out);
+    let failed = Lines::new(*options).assemble_all(text, &mut out);
     (String::from_utf8(out).unwrap_or_default(), failed)
 }
 
@@ -118,7 +110,6 @@ pub fn assemble_lines_stream(mut input: impl Read, mut output: impl Write, optio
     let mut filled = 0;
     let mut failed = 0;
     let mut out = Vec::with_capacity(PIECE);
-    let mut known = LineMemo::new(0);
     let mut total = 0;
     let mut idle = Assembler::new(*options);
     loop {
@@ -142,13 +133,12 @@ pub fn assemble_lines_stream(mut input: impl Read, mut output: impl Write, optio
             buffer[..filled].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1)
         };
         if end > 0 {
-            known.grow(total);
             let text = match std::str::from_utf8(&buffer[..end]) {
                 Ok(text) => Cow::Borrowed(text),
                 Err(_) => String::from_utf8_lossy(&buffer[..end]),
             };
             let mut lines = Lines::with(idle, *options, total);
-            failed += lines.assemble_all(&text, &mut known, &mut out);
+            failed += lines.assemble_all(&text, &mut out);
             idle = lines.assembler.recycled();
             output.write_all(&out)?;
             out.clear();
@@ -159,67 +149,6 @@ pub fn assemble_lines_stream(mut input: impl Read, mut output: impl Write, optio
             output.flush()?;
             return Ok(failed);
         }
-    }
-}
-
-/// Words of text that [`LineMemo`] compares.
-const WORDS: usize = 5;
-
-/// A line of up to 40 bytes and its bytes.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-struct KnownLine {
-    text: [u64; WORDS],
-    code: [u8; 15],
-    /// Length of the code + 1; 0 in an empty slot.
-    len: u8,
-}
-
-/// Lines that were assembled before. Alone at address 0 a line means the same wherever it stands.
-struct LineMemo {
-    lines: Box<[KnownLine]>,
-}
-
-impl LineMemo {
-    /// For a text of so many bytes; a short one is done before a memory pays.
-    fn new(text: usize) -> Self {
-        let mut memo = Self { lines: Box::default() };
-        memo.grow(text);
-        memo
-    }
-
-    fn grow(&mut self, text: usize) {
-        let slots = match text {
-            0..=0x7fff => 0,
-            0x8000..=0xf_ffff => 1 << 10,
-            0x10_0000..=0x3f_ffff => 1 << 11,
-            _ => 1 << 11,
-        };
-        if slots > self.lines.len() {
-            self.lines = vec![KnownLine { text: [0; WORDS], code: [0; 15], len: 0 }; slots].into_boxed_slice();
-        }
-    }
-
-    /// The line as words, and its slot; `None` if it is too long or the end of the text is too near.
-    #[inline]
-    fn probe(&self, text: &[u8], start: usize, end: usize) -> Option<([u64; WORDS], usize)> {
-        if self.lines.is_empty() || end - start > WORDS * 8 {
-            return None;
-        }
-        let chunks = text.get(start..)?.as_chunks::<8>().0.get(..WORDS)?;
-        let mut words = [0; WORDS];
-        let mut left = end - start;
-        let mut hash = 0u64;
-        for (i, slot) in words.iter_mut().enumerate() {
-            let full = u64::from_le_bytes(chunks[i]);
-            *slot = if left >= 8 { full } else { full & !(u64::MAX << (left * 8)) };
-            hash = (hash.rotate_left(29) ^ *slot).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            if left <= 8 {
-                break;
-            }
-            left -= 8;
-        }
-        Some((words, (hash >> 40) as usize & (self.lines.len() - 1)))
     }
 }
 
@@ -235,20 +164,31 @@ pub(crate) static HEX: [[u8; 2]; 256] = {
     table
 };
 
-/// The first `len` bytes in hex, and a newline.
-#[inline]
-fn push_hex(out: &mut Vec<u8>, code: &[u8; 15], len: usize) {
-    let mut digits = [0u8; 32];
-    for (eight, four) in digits.chunks_exact_mut(8).zip(code.chunks(4)).take(len.div_ceil(4)) {
-        let mut bytes = [0; 4];
-        bytes[..four.len()].copy_from_slice(four);
-        eight.copy_from_slice(&hex_digits(bytes).to_le_bytes());
+/// Bytes in hex, and a newline.
+fn push_hex(out: &mut Vec<u8>, code: &[u8]) {
+    for &byte in code {
+        out.extend_from_slice(&HEX[byte as usize]);
     }
-    digits[(len * 2) & 31] = b'\n';
-    let end = out.len() + len * 2 + 1;
-    // A copy of fixed length is a few moves; the surplus is cut off again.
-    out.extend_from_slice(&digits);
-    out.truncate(end);
+    out.push(b'\n');
+}
+
+/// [`push_hex`] of the first `length` bytes of one instruction's.
+#[inline(always)]
+fn push_short_hex(out: &mut Vec<u8>, code: &[u8; 16], length: usize) {
+    let from = out.len();
+    // Stores of fixed length are a few moves; the surplus is cut off again.
+    out.extend_from_slice(&[b'\n'; 40]);
+    if let Some(digits) = out.last_chunk_mut::<40>() {
+        let word = |at: usize| hex_digits([code[at], code[at + 1], code[at + 2], code[at + 3]]).to_le_bytes();
+        digits[..8].copy_from_slice(&word(0));
+        digits[8..16].copy_from_slice(&word(4));
+        if length > 8 {
+            digits[16..24].copy_from_slice(&word(8));
+            digits[24..32].copy_from_slice(&word(12));
+        }
+        digits[(length * 2) & 31] = b'\n';
+    }
+    out.truncate(from + length * 2 + 1);
 }
 
 /// Four bytes as eight hex digits, first digit lowest.
@@ -274,56 +214,43 @@ impl<'t> Lines<'t> {
     }
 
     /// Every line of `text`, as [`assemble_lines`] describes it; gives the number of those that failed.
-    fn assemble_all(&mut self, text: &'t str, known: &mut LineMemo, out: &mut Vec<u8>) -> usize {
+    fn assemble_all(&mut self, text: &'t str, out: &mut Vec<u8>) -> usize {
         self.assembler.brief = true;
-        let bytes = text.as_bytes();
+        self.assembler.source = text;
+        self.assembler.cur.text = text.as_bytes();
         let mut failed = 0;
         let mut start = 0;
-        while start < bytes.len() {
-            let end = line_end(bytes, start);
-            let probe = known.probe(bytes, start, end);
-            let line = start..end;
-            start = end + 1;
-            if let Some((words, slot)) = &probe {
-                let entry = &known.lines[*slot];
-                // Word by word in registers: memcmp would wait for the words that were just stored.
-                let differ = entry.text.iter().zip(words).fold(0, |differ, (a, b)| differ | (a ^ b));
-                if differ == 0 && entry.len != 0 {
-                    push_hex(out, &entry.code, entry.len as usize - 1);
-                    continue;
-                }
+        while start < text.len() {
+            if !self.assembler.is_pristine() {
+                self.clear();
             }
-            failed += usize::from(!self.assemble_one(text, line, probe, known, out));
+            self.assembler.cur.pos = start;
+            // A line that is one common statement is not looked through for its end first.
+            let quick = self.assembler.quick_alone().zip(self.assembler.out.first_chunk());
+            let end = self.assembler.cur.pos;
+            let end = match quick {
+                Some((length, code)) if matches!(text.as_bytes().get(end), None | Some(b'\n')) => {
+                    push_short_hex(out, code, length);
+                    end
+                }
+                _ => {
+                    let end = line_end(text.as_bytes(), start);
+                    failed += usize::from(!self.assemble_one(text, start..end, out));
+                    end
+                }
+            };
+            start = end + 1;
         }
         failed
     }
 
-    /// A line that is not known; whether it is right.
-    fn assemble_one(
-        &mut self,
-        text: &'t str,
-        line: std::ops::Range<usize>,
-        probe: Option<([u64; WORDS], usize)>,
-        known: &mut LineMemo,
-        out: &mut Vec<u8>,
-    ) -> bool {
-        match self.assemble_at(text, line) {
+    /// A line that is not one common statement; whether it is right.
+    fn assemble_one(&mut self, text: &'t str, line: std::ops::Range<usize>, out: &mut Vec<u8>) -> bool {
+        self.clear();
+        self.assembler.run_line(text, line);
+        match self.outcome() {
             Ok(code) => {
-                let mut entry = KnownLine { text: [0; WORDS], code: [0; 15], len: 0 };
-                if let Some(room) = entry.code.get_mut(..code.len()) {
-                    room.copy_from_slice(code);
-                    push_hex(out, &entry.code, code.len());
-                    if let Some((words, slot)) = probe {
-                        entry.text = words;
-                        entry.len = code.len() as u8 + 1;
-                        known.lines[slot] = entry;
-                    }
-                } else {
-                    for &byte in code {
-                        out.extend_from_slice(&HEX[byte as usize]);
-                    }
-                    out.push(b'\n');
-                }
+                push_hex(out, code);
                 true
             }
             Err(errors) => {

@@ -74,7 +74,10 @@ fn trimmed(text: &[u8], mut range: Range<usize>) -> Range<usize> {
 }
 
 /// One line without blanks at its end.
+#[inline]
 fn push_line(out: &mut Vec<u8>, bytes: &[u8], code: Range<usize>, text: &[u8], source: Range<usize>) {
+    /// The widest offset, two blanks, the bytes and a blank.
+    const WIDEST: usize = 8 + 2 + PER_LINE * 3 + 1;
     let from = out.len();
     let digits = match code.start {
         // Four digits at least.
@@ -83,41 +86,66 @@ fn push_line(out: &mut Vec<u8>, bytes: &[u8], code: Range<usize>, text: &[u8], s
         _ => 8,
     };
     let offset = hex_digits((code.start as u32).to_be_bytes()) >> (64 - digits * 8);
-    // Everything is written where it belongs and at full width; what is too much is written over or cut off.
-    out.extend_from_slice(&[b' '; 8 + 2 + PER_LINE * 6]);
-    let Some(line) = out.get_mut(from..).and_then(<[u8]>::first_chunk_mut::<{ 8 + 2 + PER_LINE * 6 }>) else { return };
-    line[..8].copy_from_slice(&offset.to_le_bytes());
-    let Some(hex) = line.get_mut(digits..).and_then(<[u8]>::first_chunk_mut::<{ 2 + PER_LINE * 6 }>) else { return };
-    hex[..8].fill(b' ');
     let eight = bytes.get(code.start..).and_then(<[u8]>::first_chunk).copied().unwrap_or_else(|| {
         let mut eight = [0; PER_LINE];
         eight[..code.len()].copy_from_slice(&bytes[code.clone()]);
         eight
     });
-    for (i, byte) in eight.into_iter().enumerate() {
-        hex[2 + i * 3..4 + i * 3].copy_from_slice(&HEX[byte as usize]);
-    }
-    let used = code.len() * 3;
-    if let Some(rest) = hex.get_mut(2 + used..2 + used + PER_LINE * 3) {
-        rest.fill(b' ');
+    // Everything is written where it belongs and at full width; what is too much is written over or cut off.
+    out.extend_from_slice(&[b' '; WIDEST]);
+    let Some(line) = out.get_mut(from..).and_then(<[u8]>::first_chunk_mut::<WIDEST>) else { return };
+    line[..8].copy_from_slice(&offset.to_le_bytes());
+    if let Some(hex) = line.get_mut(digits..).and_then(<[u8]>::first_chunk_mut::<{ WIDEST - 8 }>) {
+        hex[..8].fill(b' ');
+        for (three, word) in hex[2..].chunks_exact_mut(8).zip(spaced(eight, code.len())) {
+            three.copy_from_slice(&word.to_le_bytes());
+        }
+        hex[WIDEST - 9] = b' ';
     }
     if source.is_empty() {
-        out.truncate(from + digits + if used == 0 { 0 } else { 1 + used });
+        out.truncate(from + digits + if code.is_empty() { 0 } else { 1 + code.len() * 3 });
     } else {
-        out.truncate(from + digits + 2 + PER_LINE * 3 + 1);
+        out.truncate(from + digits + WIDEST - 8);
         push_source(out, text, source);
     }
     out.push(b'\n');
 }
 
+/// The first `count` of eight bytes as hex digits with a blank behind each, then blanks, in three words.
+#[inline]
+fn spaced(bytes: [u8; PER_LINE], count: usize) -> [u64; 3] {
+    const BLANKS: u64 = u64::from_le_bytes([b' '; 8]);
+    const BLANK: u64 = b' ' as u64;
+    let [a, b, c, d, e, f, g, h] = bytes.map(|byte| u64::from(u16::from_le_bytes(HEX[byte as usize])));
+    let words = [
+        a | BLANK << 16 | b << 24 | BLANK << 40 | c << 48,
+        BLANK | d << 8 | BLANK << 24 | e << 32 | BLANK << 48 | f << 56,
+        f >> 8 | BLANK << 8 | g << 16 | BLANK << 32 | h << 40 | BLANK << 56,
+    ];
+    let mut left = count * 3;
+    words.map(|word| {
+        let kept = if left >= 8 { u64::MAX } else { !(u64::MAX << (left * 8)) };
+        left = left.saturating_sub(8);
+        word & kept | BLANKS & !kept
+    })
+}
+
 /// The text of a statement on one line.
+#[inline]
 fn push_source(out: &mut Vec<u8>, text: &[u8], source: Range<usize>) {
+    /// What most statements fit.
+    const SHORT: usize = 32;
     let from = out.len();
     // A copy of fixed length is a few moves.
-    match text[source.start..].first_chunk::<32>() {
-        Some(chunk) if source.len() <= 32 => {
+    match text[source.start..].first_chunk::<SHORT>() {
+        Some(chunk) if source.len() <= SHORT => {
             out.extend_from_slice(chunk);
             out.truncate(from + source.len());
+            let length = source.len() as u8;
+            let newline = |(i, &byte): (usize, &u8)| u8::from(byte == b'\n') & u8::from((i as u8) < length);
+            if chunk.iter().enumerate().map(newline).fold(0, |found, here| found | here) == 0 {
+                return;
+            }
         }
         _ => out.extend_from_slice(&text[source]),
     }

@@ -29,6 +29,9 @@ pub(crate) struct Register {
     /// Bit 0: needs 64-bit mode; bit 1: spl, bpl, sil, dil need a REX prefix; bit 2: ah, ch, dh, bh exclude one;
     /// bit 3: see [`Register::LOCKED`].
     pub(crate) flags: u8,
+    /// Number of its group: registers of one group differ in the low three bits of `number` alone. 0 for registers that
+    /// are more than an operand (segments, the instruction pointer, `riz`).
+    pub(crate) group: u8,
 }
 
 impl Register {
@@ -54,12 +57,17 @@ type Key = u64;
 
 const COUNT: usize = 384;
 const SLOTS: usize = 1024;
+/// More than there are groups; [`Register::group`] leaves the top bit free.
+const GROUPS: usize = 128;
 
 struct Table {
     keys: [Key; COUNT],
     registers: [Register; COUNT],
     slots: [u16; SLOTS],
     count: usize,
+    /// The first register of each group, from 1 on.
+    firsts: [u16; GROUPS],
+    groups: usize,
 }
 
 const fn key(text: &[u8]) -> Key {
@@ -77,10 +85,33 @@ const fn hash(key: Key) -> usize {
 }
 
 const fn reg(classes: Classes, number: u8, bits: u8, family: Family, flags: u8) -> Register {
-    Register { classes, number, bits, family, flags }
+    Register { classes, number, bits, family, flags, group: 0 }
 }
 
-const fn add(table: &mut Table, key: Key, register: Register) {
+/// The group that `register` belongs to; a new one if no register before it is like it.
+const fn group_of(table: &mut Table, register: &Register) -> u8 {
+    if !matches!(register.family, Family::General | Family::Vector | Family::Other) {
+        return 0;
+    }
+    let mut i = 1;
+    while i <= table.groups {
+        let first = &table.registers[table.firsts[i] as usize];
+        if first.classes == register.classes
+            && first.number >> 3 == register.number >> 3
+            && first.bits == register.bits
+            && first.flags == register.flags
+        {
+            return i as u8;
+        }
+        i += 1;
+    }
+    table.groups += 1;
+    table.firsts[table.groups] = table.count as u16;
+    table.groups as u8
+}
+
+const fn add(table: &mut Table, key: Key, mut register: Register) {
+    register.group = group_of(table, &register);
     table.keys[table.count] = key;
     table.registers[table.count] = register;
     table.count += 1;
@@ -122,7 +153,14 @@ const fn build() -> Table {
     use Family::*;
     use kinds::*;
     let none = reg(0, 0, 0, Other, 0);
-    let mut t = Table { keys: [0; COUNT], registers: [none; COUNT], slots: [0; SLOTS], count: 0 };
+    let mut t = Table {
+        keys: [0; COUNT],
+        registers: [none; COUNT],
+        slots: [0; SLOTS],
+        count: 0,
+        firsts: [0; GROUPS],
+        groups: 0,
+    };
     let low: [&[u8]; 8] = [b"al", b"cl", b"dl", b"bl", b"ah", b"ch", b"dh", b"bh"];
     let low_class = [AL, CL, 0, 0, 0, 0, 0, 0];
     let word: [&[u8]; 8] = [b"ax", b"cx", b"dx", b"bx", b"sp", b"bp", b"si", b"di"];
@@ -208,6 +246,14 @@ pub(crate) fn by_key(key: Key) -> Option<&'static Register> {
         }
         slot += 1;
     }
+}
+
+/// A register of `group`; none of group 0.
+pub(crate) fn of_group(group: u8) -> Option<&'static Register> {
+    if group == 0 || usize::from(group) > TABLE.groups {
+        return None;
+    }
+    Some(&TABLE.registers[usize::from(TABLE.firsts[usize::from(group)])])
 }
 
 /// The register called `name` (without `%`, any case).

@@ -1,46 +1,88 @@
 //! Common statements by a short way.
 //!
 //! Nine of ten statements are a mnemonic with registers, constants and addresses whose displacement is a constant: no
-//! prefix, decorator, segment, symbol or branch target. Such a statement is read out of a window of the text into a small
-//! record, looked up by the shape of its operands and written at once. What is not like that is left untouched for the
-//! general way (`att.rs` or `intel.rs`, `matcher.rs`, `encode.rs`), which also finds the form of every shape that is seen
-//! for the first time. A test holds the two against each other.
+//! prefix, decorator, segment, symbol or branch target. How such a statement is written depends, but for the low bits of
+//! its registers' numbers and for its constants, on its mnemonic and the kinds of its operands alone. That is its shape.
+//! Each shape is planned once, with the general way's choice of the form (`matcher.rs`), and remembered; its next
+//! statement is read, looked up and written at once. What is not like that is left untouched for the general way
+//! (`att.rs` or `intel.rs`, `matcher.rs`, `encode.rs`). A test holds the two against each other.
 
 mod operands;
+mod plan;
 mod reader;
 #[cfg(test)]
 mod tests;
 
-use crate::address;
 use crate::assembler::Assembler;
-use crate::encode::{Buffer, ROOM, loses_bits};
-use crate::form::{Encoding, Form};
-use crate::kinds::Classes;
-use crate::operand::{self, NO_REG, Operand};
-use crate::registers::Register;
+use crate::buffer::ROOM;
+use crate::form::Form;
+use crate::kinds;
+use crate::operand::{self, IP_REG, Operand};
+use crate::registers;
 use crate::table::{self, List};
 use crate::{ItemKind, Mode, Syntax};
-use operands::Operands;
+use operands::{BASE, IMMEDIATE, INDEX, IP_BASE, MEMORY, Operands};
+use plan::Plan;
 use reader::Reader;
 
-/// Bytes of text that are looked at; a common statement is shorter.
-const WINDOW: usize = 128;
 /// Shapes that are remembered of a text of so many bytes; a short one is done before a memory pays.
 fn shapes_of(text: usize) -> usize {
     match text {
         0..0x800 => 0,
         0x800..0x1_0000 => 1 << 9,
-        _ => 1 << 11,
+        _ => 1 << 12,
     }
 }
 
-/// The form that a mnemonic with these operands takes; none if it is not one for the short way.
+/// What the plan of a statement depends on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Key {
+    mnemonic: [u64; 2],
+    /// The kinds of the operands, what else is written with them, mode and syntax; not 0.
+    operands: u64,
+}
+
+impl Key {
+    /// A slot of a table whose length is a power of two.
+    #[inline(always)]
+    fn slot(&self, length: usize) -> usize {
+        let [first, second] = self.mnemonic;
+        let mixed = first ^ second.rotate_left(32) ^ self.operands.rotate_left(23);
+        (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize & length.saturating_sub(1)
+    }
+}
+
+/// A shape and its plan, on a cache line of their own.
 #[derive(Clone, Copy)]
+#[repr(align(64))]
 pub(crate) struct Shape {
-    /// What else it depends on; 0 in an empty slot.
-    tag: u64,
-    classes: [Classes; 4],
-    form: Option<&'static Form>,
+    key: Key,
+    plan: Plan,
+}
+
+impl Shape {
+    const NONE: Self = Self { key: Key { mnemonic: [0; 2], operands: 0 }, plan: Plan::NONE };
+}
+
+/// The statement at the reader, whose syntax is AT&T's or Intel's: its mnemonic and operands, with the reader moved to its
+/// end. None if there is something unusual in it. `wrap`: constants have 32 bits.
+#[inline(always)]
+fn read<const ATT: bool>(reader: &mut Reader<'_>, mode: Mode, wrap: bool) -> Option<([u64; 2], Operands)> {
+    let mnemonic = reader.mnemonic()?;
+    let mut operands = Operands::new();
+    if matches!(reader.peek(), b' ' | b'\t') {
+        reader.blanks();
+        if !reader.at_end() {
+            if ATT {
+                operands.read_att(reader, mode, wrap)?;
+            } else {
+                operands.read_intel(reader, mode, wrap)?;
+            }
+        }
+    } else if !reader.at_end() {
+        return None;
+    }
+    Some((mnemonic, operands))
 }
 
 impl Assembler<'_> {
@@ -48,234 +90,203 @@ impl Assembler<'_> {
     pub(crate) fn remember_shapes(&mut self, length: usize) {
         let count = shapes_of(length);
         if self.shapes.len() < count {
-            let empty = Shape { tag: 0, classes: [0; 4], form: None };
-            self.shapes = vec![empty; count].into_boxed_slice();
+            self.shapes = vec![Shape::NONE; count].into_boxed_slice();
         }
     }
 
     /// The statement at the cursor, moved to its end, if it is one for the short way; nothing happens otherwise.
     #[inline]
     pub(crate) fn quick(&mut self) -> bool {
-        let Some(rest) = self.cur.text.get(self.cur.pos..) else { return false };
-        let done = match rest.first_chunk::<WINDOW>() {
-            Some(text) => self.quick_in(Reader { text, at: 0, end: None }),
-            None => {
-                let mut text = [0; WINDOW];
-                text[..rest.len()].copy_from_slice(rest);
-                self.quick_in(Reader { text: &text, at: 0, end: Some(rest.len()) })
-            }
-        };
-        done.is_some()
+        let offset = self.out.len();
+        let Some((start, length)) = self.quick_in_room() else { return false };
+        self.out.truncate(offset + length);
+        self.item(offset, start as u32, ItemKind::Instruction);
+        true
     }
 
+    /// [`Assembler::quick`] for a statement alone: its bytes are the first of `out`, whose length is [`ROOM`] then. Gives
+    /// their number.
     #[inline]
-    fn quick_in(&mut self, mut reader: Reader<'_>) -> Option<()> {
+    pub(crate) fn quick_alone(&mut self) -> Option<usize> {
+        self.out.clear();
+        self.quick_in_room().map(|(_, length)| length)
+    }
+
+    /// Writes the statement at the cursor into [`ROOM`] more bytes of the output and moves behind it; gives the place of
+    /// the statement and the number of its bytes.
+    #[inline]
+    fn quick_in_room(&mut self) -> Option<(usize, usize)> {
+        match self.syntax {
+            Syntax::Att => self.quick_in::<true>(),
+            Syntax::Intel => self.quick_in::<false>(),
+        }
+    }
+
+    #[inline(never)]
+    fn quick_in<const ATT: bool>(&mut self) -> Option<(usize, usize)> {
+        let mut reader = Reader { rest: self.cur.text.get(self.cur.pos..)? };
         reader.blanks();
-        let start = self.cur.pos + reader.at;
-        let name = table::lookup(&reader.mnemonic()?)?;
-        let column = self.column();
-        let list_index = name.lists[column];
+        let start = self.cur.text.len() - reader.rest.len();
+        let (mnemonic, operands) = read::<ATT>(&mut reader, self.mode, self.object != Mode::Bits64)?;
+        let key = Key { mnemonic, operands: u64::from(operands.kinds) | self.context(&operands) << 32 };
+        let slot = key.slot(self.shapes.len());
+        let slot = match self.shapes.get(slot) {
+            Some(shape) if shape.key == key => slot,
+            _ => self.other_shape::<ATT>(key, start, slot)?,
+        };
+        let plan = &self.shapes.get(slot)?.plan;
+        if plan.is_none() {
+            return None;
+        }
+        self.out.extend_from_slice(&[0; ROOM]);
+        let length = plan.write(&operands, self.out.last_chunk_mut::<ROOM>()?);
+        self.cur.pos = self.cur.text.len() - reader.rest.len();
+        Some((start, length))
+    }
+
+    /// Where the shape of the statement at `start` is in the memory of shapes, if it is not in its first place, `slot`. There
+    /// is a second one, for what the first one held before. (The statement is read once more: were its operands handed
+    /// over, they would be kept in memory for all statements.)
+    #[inline(never)]
+    fn other_shape<const ATT: bool>(&mut self, key: Key, start: usize, slot: usize) -> Option<usize> {
+        if self.shapes.is_empty() {
+            self.shapes = Box::new([Shape::NONE]);
+        }
+        let second = slot ^ 1;
+        if self.shapes.get(second).is_some_and(|shape| shape.key == key) {
+            return Some(second);
+        }
+        let mut reader = Reader { rest: self.cur.text.get(start..)? };
+        let (mnemonic, operands) = read::<ATT>(&mut reader, self.mode, self.object != Mode::Bits64)?;
+        let plan = self.plan(mnemonic, operands).unwrap_or(Plan::NONE);
+        if second < self.shapes.len() {
+            self.shapes[second] = self.shapes[slot];
+        }
+        self.shapes[slot] = Shape { key, plan };
+        Some(slot)
+    }
+
+    /// What the plan depends on beside the mnemonic and the kinds of the operands; not 0.
+    #[inline(always)]
+    fn context(&self, operands: &Operands) -> u64 {
+        let dialect = 1 | (self.mode as u64) << 1 | (self.syntax as u64) << 3 | u64::from(self.intel_prefix) << 4;
+        u64::from(operands.size) | u64::from(operands.star) << 7 | dialect << 8
+    }
+
+    /// Asks the general way for the form; none if the statement has to go that way.
+    fn plan(&mut self, [first, second]: [u64; 2], mut operands: Operands) -> Option<Plan> {
+        let name = table::lookup(&[first, second, 0])?;
+        let list_index = name.lists[self.column()];
         if name.special != 0 || name.immediate >= 0 || list_index == 0 {
             return None;
         }
         let list = List::at(list_index);
-        let mut operands = Operands::new();
-        if reader.eat(b' ') || reader.eat(b'\t') {
-            reader.blanks();
-        } else if !reader.at_end() {
-            return None;
-        }
-        if !reader.at_end() {
-            match self.syntax {
-                Syntax::Att => operands.read_att(&mut reader, self.mode)?,
-                Syntax::Intel => operands.read_intel(&mut reader, self.mode)?,
-            }
-        }
+        let count = operands.count;
+        // The last operand of the text is lowest; it is Intel's first in AT&T syntax.
+        let att = self.syntax == Syntax::Att;
+        let place = |operand: usize| if att { operand } else { count - 1 - operand };
+        let kinds_of_all = operands.kinds;
+        let kind = |operand: usize| (kinds_of_all >> (8 * place(operand))) as u8;
         let odd = match self.syntax {
             Syntax::Att => {
-                let branch = operands.count == 1 && list.flags & List::BRANCH != 0;
-                branch != operands.star || list.flags & List::NO_REVERSE != 0 && operands.count > 1
+                let branch = count == 1 && list.flags & List::BRANCH != 0;
+                branch != operands.star || list.flags & List::NO_REVERSE != 0 && count > 1
             }
             // Pushes, interrupts and branch targets: the list may be another.
-            Syntax::Intel => operands.immediate_at == 1 || self.intel_prefix,
+            Syntax::Intel => count != 0 && kind(0) >= IMMEDIATE || self.intel_prefix,
         };
-        if odd || list.flags & List::MOVABS != 0 && operands.memory_at != 0 {
+        // 16-bit code has addresses and a size of its own.
+        let short = self.mode == Mode::Bits16 && operands.has_memory;
+        if odd || short || list.flags & List::MOVABS != 0 && operands.has_memory {
             return None;
         }
-        self.classify(&mut operands, list)?;
-        let form = self.form_of_shape(list_index, &operands)?;
-        let offset = self.out.len();
-        self.out.extend_from_slice(&[0; ROOM]);
-        let bytes = self.out.last_chunk_mut::<ROOM>()?;
-        let length = write(form, &operands, self.mode, Buffer { bytes, len: 0 });
-        self.out.truncate(offset + length.unwrap_or(0));
-        length?;
-        self.cur.pos += reader.at;
-        self.item(offset, start as u32, ItemKind::Instruction);
-        Some(())
-    }
-
-    /// The classes of the immediate and the address.
-    #[inline(always)]
-    fn classify(&self, operands: &mut Operands, list: &List) -> Option<()> {
-        if operands.immediate_at != 0 {
-            let no_register = operands.count == 1 + usize::from(operands.memory_at != 0);
-            let size = match (list.size(), operands.bits, operands.size) {
-                (0, 8, _) => 1,
-                (0, 16, _) => 2,
-                (0, 32, _) => 3,
-                (0, 64, _) => 4,
-                // 16-bit code has a size of its own.
-                (0, ..) if self.mode == Mode::Bits16 => return None,
-                (0, _, 1) if no_register => 1,
-                (0, _, 2) if no_register => 2,
-                (0, _, 4) if no_register => 3,
-                (0, _, 8) if no_register => 4,
-                (size, ..) => size,
-            };
-            let (value, classes) = operand::immediate_classes(self.wrap(operands.immediate), size);
-            operands.immediate = value;
-            operands.set_classes(operands.immediate_at, classes);
+        let mut read = [Operand::EMPTY; 4];
+        for (i, op) in read.iter_mut().enumerate().take(count) {
+            *op = self.operand_of(kind(i), operands.size)?;
         }
-        if operands.memory_at != 0 {
-            let value = self.wrap(operands.displacement);
-            if self.mode == Mode::Bits16 || value as i32 as i64 != value {
+        if operands.has_immediate {
+            let size = self.size_of_immediate(list.size(), &read[..count], operands.size)?;
+            let (value, classes) = operand::immediate_classes(operands.immediate, size);
+            operands.immediate = value;
+            for op in read.iter_mut().take(count).filter(|op| op.classes & kinds::IMM != 0) {
+                op.classes = classes;
+            }
+        }
+        let (form, confusable) = self.form_of(list, &read[..count], operands.size)?;
+        let open = operands.has_memory && operands.size == 0;
+        if confusable && open || form.flags & Form::PLAIN == 0 {
+            return None;
+        }
+        if operands.has_memory {
+            // What string instructions take is memory, too: the answer must not depend on the register.
+            for op in read.iter_mut().filter(|op| op.is_memory()) {
+                op.classes |= kinds::MEM_BX | kinds::MEM_SI | kinds::MEM_DI;
+            }
+            let (other, _) = self.form_of(list, &read[..count], operands.size)?;
+            if !std::ptr::eq(form, other) {
                 return None;
             }
-            operands.displacement = value;
-            let plain = operands.index == NO_REG && value == 0;
-            let classes = operand::address_classes(operands.base, plain);
-            operands.set_classes(operands.memory_at, classes);
         }
-        Some(())
+        Plan::new(form, &self.insn, &operands, self.mode, place)
     }
 
-    /// The form that these operands ask for.
-    #[inline(always)]
-    fn form_of_shape(&mut self, list: u16, operands: &Operands) -> Option<&'static Form> {
-        let tag = u64::from(list) | u64::from(operands.high) << 16 | u64::from(operands.size) << 32;
-        let classes = &operands.classes;
-        let mixed = tag.rotate_left(7)
-            ^ classes[3]
-            ^ classes[2].rotate_left(21)
-            ^ classes[1].rotate_left(42)
-            ^ classes[0].rotate_left(11);
-        let hash = (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize;
-        let slot = hash & self.shapes.len().wrapping_sub(1);
-        match self.shapes.get(slot) {
-            Some(known) if known.tag == tag && known.classes == *classes => known.form,
-            _ => self.new_shape(list, operands, slot, tag),
+    /// An operand of this kind.
+    fn operand_of(&self, kind: u8, size: u16) -> Option<Operand> {
+        if kind >= IMMEDIATE {
+            return Some(Operand { classes: kinds::IMM, ..Operand::EMPTY });
         }
+        if kind >= MEMORY {
+            let base = kind & (IP_BASE | BASE);
+            // The instruction pointer and the registers from 8 on.
+            let long = base & 1 != 0 || kind & INDEX << 1 != 0;
+            if long && self.mode != Mode::Bits64 {
+                return None;
+            }
+            let base = if base == IP_BASE { IP_REG } else { 0 };
+            return Some(Operand { classes: operand::address_classes(base, false), size, ..Operand::EMPTY });
+        }
+        let register = registers::of_group(kind)?;
+        register.is_plain(self.mode).then_some(Operand {
+            classes: register.classes,
+            reg: register.number & !7,
+            reg_flags: register.flags,
+            bits: register.bits,
+            ..Operand::EMPTY
+        })
     }
 
-    /// Asks the general way for the form.
-    #[inline(never)]
-    fn new_shape(&mut self, list: u16, operands: &Operands, slot: usize, tag: u64) -> Option<&'static Form> {
+    /// The size of the operation, where it says how the immediate is read; see `matcher.rs`.
+    fn size_of_immediate(&self, named: u8, operands: &[Operand], written: u16) -> Option<u8> {
+        if named != 0 {
+            return Some(named);
+        }
+        let bits = operands.iter().map(|op| op.bits).find(|&bits| bits != 0);
+        let no_register = operands.iter().all(|op| op.classes & !(kinds::ANY_MEM | kinds::IMM) == 0);
+        Some(match (bits, written) {
+            (Some(8), _) => 1,
+            (Some(16), _) => 2,
+            (Some(32), _) => 3,
+            (Some(64), _) => 4,
+            // 16-bit code has a size of its own.
+            _ if self.mode == Mode::Bits16 => return None,
+            (_, 1) if no_register => 1,
+            (_, 2) if no_register => 2,
+            (_, 4) if no_register => 3,
+            (_, 8) if no_register => 4,
+            _ => 0,
+        })
+    }
+
+    /// The form that the general way finds, and whether it can be taken for another.
+    fn form_of(&mut self, list: &List, operands: &[Operand], size: u16) -> Option<(&'static Form, bool)> {
         let insn = &mut self.insn;
-        insn.count = operands.count;
+        insn.count = operands.len();
         insn.hints = 0;
         insn.mask = 0;
         insn.zero = false;
         insn.rounding = 0;
-        insn.decorated = operands.size != 0;
-        for i in 0..operands.count {
-            let at = operands.first + i;
-            insn.ops[i] = Operand {
-                classes: operands.classes[(at - 1) % 4],
-                reg: operands.numbers[at % 16],
-                size: operands.size,
-                ..Operand::EMPTY
-            };
-        }
-        let open_size = operands.memory_at != 0 && operands.size == 0;
-        let form = self
-            .find(List::at(list))
-            .filter(|found| !(found.is_confusable() && open_size))
-            .map(|found| found.form())
-            .filter(|form| form.flags & Form::PLAIN != 0);
-        if let Some(shape) = self.shapes.get_mut(slot) {
-            *shape = Shape { tag, classes: operands.classes, form };
-        }
-        form
+        insn.decorated = size != 0;
+        insn.ops[..operands.len()].copy_from_slice(operands);
+        self.find(list).map(|found| (found.form(), found.is_confusable()))
     }
-}
-
-/// Writes the instruction and gives its length; `None` if something about it is out of the ordinary.
-#[inline(always)]
-fn write(form: &Form, operands: &Operands, mode: Mode, mut buffer: Buffer<'_>) -> Option<usize> {
-    let roles = form.roles;
-    let memory = operands.memory_at != 0;
-    let reg = if form.group != 0xff { form.group } else { operands.number(roles.reg) };
-    let rm = operands.number(roles.rm);
-    let low = operands.number(roles.low);
-    let r = reg >> 3 & 1;
-    let (x, b) = if memory { (operands.index >> 3 & 1, operands.base >> 3 & 1) } else { (0, (rm | low) >> 3 & 1) };
-    if form.enc == Encoding::Legacy {
-        let data = form.osz == 16 && mode != Mode::Bits16 || form.osz == 32 && mode == Mode::Bits16;
-        if data || form.pp == 1 {
-            buffer.push(0x66);
-        }
-        if form.pp > 1 {
-            buffer.push([0, 0x66, 0xf3, 0xf2][form.pp as usize & 3]);
-        }
-        let w = u8::from(form.osz == 64 && form.flags & Form::D64 == 0);
-        let rex = w << 3 | r << 2 | x << 1 | b;
-        if rex != 0 || operands.flags & Register::REX != 0 {
-            if mode != Mode::Bits64 || operands.flags & Register::HIGH != 0 {
-                return None;
-            }
-            buffer.push(0x40 | rex);
-        }
-        if form.map != 0 {
-            buffer.push(0x0f);
-            if form.map > 1 {
-                buffer.push(if form.map == 2 { 0x38 } else { 0x3a });
-            }
-        }
-        buffer.push(form.opcode + (low & 7));
-    } else {
-        let w = u8::from(form.flags & Form::W != 0);
-        let vvvv = operands.number(roles.vvvv);
-        match form.enc {
-            Encoding::Evex => {
-                let x = if memory { x } else { rm >> 4 & 1 };
-                buffer.push(0x62);
-                buffer.push((r ^ 1) << 7 | (x ^ 1) << 6 | (b ^ 1) << 5 | (reg >> 4 & 1 ^ 1) << 4 | form.map);
-                buffer.push(w << 7 | (!vvvv & 15) << 3 | 4 | form.pp);
-                buffer.push(form.ll << 5 | (vvvv >> 4 & 1 ^ 1) << 3);
-            }
-            _ => {
-                let last = w << 7 | (!vvvv & 15) << 3 | form.ll << 2 | form.pp;
-                if form.enc == Encoding::Vex && x | b | w == 0 && form.map == 1 {
-                    buffer.push(0xc5);
-                    buffer.push((r ^ 1) << 7 | last);
-                } else {
-                    buffer.push(if form.enc == Encoding::Vex { 0xc4 } else { 0x8f });
-                    buffer.push((r ^ 1) << 7 | (x ^ 1) << 6 | (b ^ 1) << 5 | form.map);
-                    buffer.push(last);
-                }
-            }
-        }
-        buffer.push(form.opcode);
-    }
-    if memory {
-        let shift = if form.enc == Encoding::Evex { form.disp8 } else { 0 };
-        let how = address::How { long: mode == Mode::Bits64, shift, ..address::How::default() };
-        let address = address::encode(operands.base, operands.index, operands.scale, operands.displacement, how);
-        buffer.push(address.modrm | (reg & 7) << 3);
-        if let Some(sib) = address.sib {
-            buffer.push(sib);
-        }
-        buffer.value(address.displacement, address.width as usize);
-    } else if form.flags & Form::MODRM != 0 {
-        buffer.push(0xc0 | (reg & 7) << 3 | rm & 7);
-    }
-    let width = roles.immediate_width;
-    if width != 0 {
-        if width < 8 && loses_bits(operands.immediate, width) {
-            return None;
-        }
-        buffer.value(operands.immediate, width as usize);
-    }
-    Some(buffer.len)
 }

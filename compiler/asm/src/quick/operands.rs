@@ -1,31 +1,32 @@
-//! The operands of a common statement.
+//! The operands of a common statement, as they are written.
 
 use super::reader::Reader;
 use crate::Mode;
-use crate::kinds::Classes;
 use crate::operand::{IP_REG, NO_REG};
 use crate::registers::{self, Family, Register};
 
-/// Operands of a statement. They stand in Intel order from slot `first` on; all slots behind them are 0, so that a role
-/// without an operand ([`crate::form::Roles::NONE`]) reads 0.
+/// The kind of an operand in a byte: a register's group (below 0x80), or one of these with what is beside it.
+pub(super) const MEMORY: u8 = 0x80;
+pub(super) const IMMEDIATE: u8 = 0xc0;
+/// Beside [`MEMORY`]: the instruction pointer is the base.
+pub(super) const IP_BASE: u8 = 1;
+/// Beside [`MEMORY`]: a register is the base; one more says a register from 8 on.
+pub(super) const BASE: u8 = 2;
+/// Beside [`MEMORY`]: there is an index; twice this says a register from 8 on.
+pub(super) const INDEX: u8 = 4;
+
+/// Operands of a statement.
+#[derive(Clone, Copy)]
 pub(super) struct Operands {
-    pub(super) classes: [Classes; 4],
-    /// Register numbers, from slot 1 on.
-    pub(super) numbers: [u8; 16],
-    pub(super) first: usize,
+    /// A byte for each operand, the last one of the text lowest: its kind.
+    pub(super) kinds: u32,
+    /// The same for the low three bits of the register numbers.
+    pub(super) numbers: u32,
     pub(super) count: usize,
-    /// `Register::flags` of all.
-    pub(super) flags: u8,
-    /// Width of the general register that settles the size of an immediate.
-    pub(super) bits: u8,
-    /// Bits 3 and 4 of the register numbers: they choose between VEX and EVEX and may turn the direction.
-    pub(super) high: u16,
     pub(super) star: bool,
     pub(super) immediate: i64,
-    /// Slot of the immediate, or 0.
-    pub(super) immediate_at: usize,
-    /// Slot of the address, or 0.
-    pub(super) memory_at: usize,
+    pub(super) has_immediate: bool,
+    pub(super) has_memory: bool,
     pub(super) base: u8,
     pub(super) index: u8,
     pub(super) scale: u8,
@@ -38,17 +39,13 @@ impl Operands {
     #[inline(always)]
     pub(super) fn new() -> Self {
         Self {
-            classes: [0; 4],
-            numbers: [0; 16],
-            first: 1,
+            kinds: 0,
+            numbers: 0,
             count: 0,
-            flags: 0,
-            bits: 0,
-            high: 0,
             star: false,
             immediate: 0,
-            immediate_at: 0,
-            memory_at: 0,
+            has_immediate: false,
+            has_memory: false,
             base: NO_REG,
             index: NO_REG,
             scale: 0,
@@ -58,37 +55,46 @@ impl Operands {
     }
 
     #[inline(always)]
-    pub(super) fn set_classes(&mut self, slot: usize, classes: Classes) {
-        self.classes[(slot - 1) % 4] = classes;
-    }
-
-    /// Takes `register` as operand.
-    #[inline(always)]
-    fn read_register(&mut self, register: &Register, slot: usize, mode: Mode) -> Option<()> {
-        self.set_classes(slot, register.classes);
-        self.numbers[slot % 8] = register.number;
-        self.flags |= register.flags;
-        self.high |= u16::from(register.number >> 3) << (slot * 2);
-        let plain = matches!(register.family, Family::General | Family::Vector | Family::Other);
-        (plain && register.is_plain(mode)).then_some(())
+    fn push(&mut self, kind: u8, number: u8) {
+        self.kinds = self.kinds << 8 | u32::from(kind);
+        self.numbers = self.numbers << 8 | u32::from(number);
+        self.count += 1;
     }
 
     #[inline(always)]
-    pub(super) fn set_immediate(&mut self, slot: usize, value: i64) -> Option<()> {
-        self.immediate = value;
+    fn register(&mut self, register: &Register) -> Option<()> {
+        self.push(register.group, register.number & 7);
+        (register.group != 0).then_some(())
+    }
+
+    #[inline(always)]
+    fn read_immediate(&mut self, reader: &mut Reader<'_>, wrap: bool) -> Option<()> {
+        let value = reader.signed_number()?;
+        self.immediate = if wrap { i64::from(value as i32) } else { value };
+        self.push(IMMEDIATE | range_of(self.immediate), 0);
         // Instructions with two are rare.
-        (std::mem::replace(&mut self.immediate_at, slot) == 0).then_some(())
+        (!std::mem::replace(&mut self.has_immediate, true)).then_some(())
     }
 
-    /// The number of the register with this role.
+    /// The address is complete.
     #[inline(always)]
-    pub(super) fn number(&self, role: u8) -> u8 {
-        self.numbers[(self.first + usize::from(role)) % 16]
+    fn memory(&mut self, wrap: bool) -> Option<()> {
+        let displacement = i64::from(self.displacement as i32);
+        let fits = wrap || displacement == self.displacement;
+        self.displacement = displacement;
+        let base = match self.base {
+            NO_REG => 0,
+            IP_REG => IP_BASE,
+            base => BASE | base >> 3,
+        };
+        let index = if self.index == NO_REG { 0 } else { INDEX << (self.index >> 3) };
+        self.push(MEMORY | base | index, 0);
+        (fits && !std::mem::replace(&mut self.has_memory, true)).then_some(())
     }
 
     /// Takes `register` as the base of an address of `bits` bits.
     #[inline(always)]
-    pub(super) fn set_base(&mut self, register: &Register, bits: u8) -> Option<()> {
+    fn set_base(&mut self, register: &Register, bits: u8) -> Option<()> {
         self.base = match register.family {
             Family::General => register.number,
             Family::Instruction => IP_REG,
@@ -99,7 +105,7 @@ impl Operands {
 
     /// Takes `register` as the index.
     #[inline(always)]
-    pub(super) fn set_index(&mut self, register: &Register, bits: u8) -> Option<()> {
+    fn set_index(&mut self, register: &Register, bits: u8) -> Option<()> {
         self.index = register.number;
         let fine = register.family == Family::General && register.bits == bits && register.number != 4;
         (fine && self.base != IP_REG).then_some(())
@@ -107,7 +113,7 @@ impl Operands {
 
     /// One digit.
     #[inline(always)]
-    pub(super) fn set_scale(&mut self, reader: &mut Reader<'_>) -> Option<()> {
+    fn set_scale(&mut self, reader: &mut Reader<'_>) -> Option<()> {
         self.scale = match reader.peek() {
             b'1' => 0,
             b'2' => 1,
@@ -115,67 +121,50 @@ impl Operands {
             b'8' => 3,
             _ => return None,
         };
-        reader.at += 1;
+        reader.advance(1);
         Some(())
     }
 
-    /// Operands in AT&T syntax, up to the end of the statement.
+    /// Operands in AT&T syntax, up to the end of the statement. `wrap`: constants have 32 bits.
     #[inline(always)]
-    pub(super) fn read_att(&mut self, reader: &mut Reader<'_>, mode: Mode) -> Option<()> {
+    pub(super) fn read_att(&mut self, reader: &mut Reader<'_>, mode: Mode, wrap: bool) -> Option<()> {
         // 16-bit addresses are another matter.
         let bits = if mode == Mode::Bits64 { 64 } else { 32 };
-        self.first = 5;
         loop {
-            if self.first == 1 {
+            if self.count == 4 {
                 return None;
             }
-            // The first one in the text is the last in Intel order.
-            self.first -= 1;
-            self.count += 1;
-            let slot = self.first;
             match reader.peek() {
                 b'%' => {
-                    reader.at += 1;
-                    let register = registers::by_key(reader.short_word()?)?;
-                    self.read_register(register, slot, mode)?;
-                    if register.bits != 0 {
-                        self.bits = register.bits;
-                    }
+                    reader.advance(1);
+                    self.register(att_register(reader)?)?;
                 }
                 b'$' => {
-                    reader.at += 1;
-                    let value = reader.signed_number()?;
-                    self.set_immediate(slot, value)?;
+                    reader.advance(1);
+                    self.read_immediate(reader, wrap)?;
                 }
-                b'*' if slot == 4 => {
+                b'*' if self.count == 0 && !self.star => {
                     // Once more, the same operand.
-                    reader.at += 1;
+                    reader.advance(1);
                     self.star = true;
-                    self.first = 5;
-                    self.count = 0;
-                    if reader.peek() == b'*' {
-                        return None;
-                    }
                     continue;
                 }
                 other => {
                     if other != b'(' {
                         self.displacement = reader.signed_number()?;
                     }
-                    if !reader.eat(b'(') || std::mem::replace(&mut self.memory_at, slot) != 0 {
+                    if !reader.eat(b'(') {
                         return None;
                     }
                     if reader.eat(b'%') {
-                        let register = reader.register(mode)?;
-                        self.set_base(register, bits)?;
+                        self.set_base(att_register(reader)?, bits)?;
                     }
                     if reader.eat(b',') {
                         reader.blanks();
                         if !reader.eat(b'%') {
                             return None;
                         }
-                        let register = reader.register(mode)?;
-                        self.set_index(register, bits)?;
+                        self.set_index(att_register(reader)?, bits)?;
                         if reader.eat(b',') {
                             reader.blanks();
                             self.set_scale(reader)?;
@@ -186,6 +175,7 @@ impl Operands {
                     if !reader.eat(b')') {
                         return None;
                     }
+                    self.memory(wrap)?;
                 }
             }
             if !reader.another_operand()? {
@@ -194,28 +184,20 @@ impl Operands {
         }
     }
 
-    /// Operands in Intel syntax, up to the end of the statement.
+    /// Operands in Intel syntax, up to the end of the statement. `wrap`: constants have 32 bits.
     #[inline(always)]
-    pub(super) fn read_intel(&mut self, reader: &mut Reader<'_>, mode: Mode) -> Option<()> {
+    pub(super) fn read_intel(&mut self, reader: &mut Reader<'_>, mode: Mode, wrap: bool) -> Option<()> {
         loop {
             if self.count == 4 {
                 return None;
             }
-            self.count += 1;
-            let slot = self.count;
             match reader.peek() {
-                b'0'..=b'9' | b'-' => {
-                    let value = reader.signed_number()?;
-                    self.set_immediate(slot, value)?;
-                }
-                b'[' => self.read_intel_memory(reader, slot, mode)?,
+                b'0'..=b'9' | b'-' => self.read_immediate(reader, wrap)?,
+                b'[' => self.read_intel_memory(reader, mode, wrap)?,
                 _ => {
                     let word = reader.short_word()?;
                     if let Some(register) = registers::by_key(word) {
-                        self.read_register(register, slot, mode)?;
-                        if self.bits == 0 {
-                            self.bits = register.bits;
-                        }
+                        self.register(register)?;
                     } else {
                         self.size = size_of(word)?;
                         reader.blanks();
@@ -223,7 +205,7 @@ impl Operands {
                             return None;
                         }
                         reader.blanks();
-                        self.read_intel_memory(reader, slot, mode)?;
+                        self.read_intel_memory(reader, mode, wrap)?;
                     }
                 }
             }
@@ -235,12 +217,12 @@ impl Operands {
 
     /// `[base+index*scale+displacement]` in this order, with any part left out.
     #[inline(always)]
-    fn read_intel_memory(&mut self, reader: &mut Reader<'_>, slot: usize, mode: Mode) -> Option<()> {
+    fn read_intel_memory(&mut self, reader: &mut Reader<'_>, mode: Mode, wrap: bool) -> Option<()> {
         let bits = if mode == Mode::Bits64 { 64 } else { 32 };
-        if !reader.eat(b'[') || std::mem::replace(&mut self.memory_at, slot) != 0 {
+        if !reader.eat(b'[') {
             return None;
         }
-        let first = reader.register(mode)?;
+        let first = register(reader)?;
         if reader.eat(b'*') {
             self.set_index(first, bits)?;
             self.set_scale(reader)?;
@@ -248,8 +230,8 @@ impl Operands {
             self.set_base(first, bits)?;
         }
         if reader.peek() == b'+' && !reader.peek_at(1).is_ascii_digit() && self.index == NO_REG {
-            reader.at += 1;
-            let second = reader.register(mode)?;
+            reader.advance(1);
+            let second = register(reader)?;
             self.set_index(second, bits)?;
             if reader.eat(b'*') {
                 self.set_scale(reader)?;
@@ -260,7 +242,58 @@ impl Operands {
         } else if reader.peek() == b'-' {
             self.displacement = reader.signed_number()?;
         }
-        reader.eat(b']').then_some(())
+        if !reader.eat(b']') {
+            return None;
+        }
+        self.memory(wrap)
+    }
+}
+
+/// A register's name without `%`.
+#[inline(always)]
+fn register(reader: &mut Reader<'_>) -> Option<&'static Register> {
+    registers::by_key(reader.short_word()?)
+}
+
+/// A register's name behind `%`.
+#[inline(always)]
+fn att_register(reader: &mut Reader<'_>) -> Option<&'static Register> {
+    registers::by_key(reader.register_name()?)
+}
+
+/// A number for all the values that go into the same fields, whatever the size of the operation, and fit them equally:
+/// the limits are those of [`crate::operand::immediate_classes`] and [`crate::encode::loses_bits`].
+#[inline(always)]
+pub(super) fn range_of(value: i64) -> u8 {
+    match value {
+        1 => 1,
+        3 => 2,
+        0..16 => 3,
+        -0x80..0x80 => 4,
+        _ => wide_range_of(value),
+    }
+}
+
+fn wide_range_of(value: i64) -> u8 {
+    match value {
+        0x80..0x100 => 5,
+        0x100..0x8000 => 6,
+        0x8000..0xff00 => 7,
+        0xff00..0xff80 => 8,
+        0xff80..0x1_0000 => 9,
+        0x1_0000..0x8000_0000 => 10,
+        0x8000_0000..0xffff_0000 => 11,
+        0xffff_0000..0xffff_8000 => 12,
+        0xffff_8000..0xffff_ff00 => 13,
+        0xffff_ff00..0xffff_ff80 => 14,
+        0xffff_ff80..0x1_0000_0000 => 15,
+        0x1_0000_0000.. => 16,
+        -0x100..-0x80 => 17,
+        -0x8000..-0x100 => 18,
+        -0x1_0000..-0x8000 => 19,
+        -0x8000_0000..-0x1_0000 => 20,
+        -0x1_0000_0000..-0x8000_0000 => 21,
+        _ => 22,
     }
 }
 

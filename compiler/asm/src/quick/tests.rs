@@ -165,22 +165,166 @@ fn text_is_read_as_by_the_general_way() {
     }
 }
 
-/// What the window cuts off is not overlooked, and blanks without end come to one.
+/// The text ends anywhere, what stands behind a statement is not part of it, and blanks without end come to one.
 #[test]
-fn the_window_ends_anywhere() {
+fn the_text_ends_anywhere() {
     let att = Options::default();
-    for rest in [
-        "%zmm1,%zmm2,%zmm3{%k1}",
-        "%zmm1,%zmm2,%zmm3",
-        "(%rax){1to16},%zmm2,%zmm3",
-        "0x40(%rax,%rbx,4),%zmm2,%zmm3",
-        "12(%rax),%zmm2,%zmm30",
+    for text in [
+        "vaddps %zmm1,%zmm2,%zmm3{%k1}",
+        "vaddps (%rax){1to16},%zmm2,%zmm3",
+        "vaddps 0x40(%rax,%rbx,4),%zmm2,%zmm30",
+        "mov $0x123456789abcdef0,%rax",
+        "add $1234567,-0x12345678(%r13,%r12,8)",
+        "push %r8",
     ] {
-        for blanks in 1..2 * super::WINDOW {
-            both(&format!("vaddps{}{rest}", " ".repeat(blanks)), att);
-            let (first, last) = rest.rsplit_once(',').unwrap_or_default();
-            both(&format!("vaddps {first},{}{last}", "\t".repeat(blanks)), att);
-            both(&format!("{}vaddps {rest}", " ".repeat(blanks)), att);
+        for end in 0..=text.len() {
+            both(&text[..end], att);
+        }
+        for blanks in 1..40 {
+            let blanks = " \t".repeat(blanks);
+            both(&text.replacen(' ', &blanks, 1), att);
+            both(&text.replacen(',', &format!(",{blanks}"), 1), att);
+            both(&format!("{blanks}{text}{blanks}"), att);
+        }
+        for rest in ["\n", ";", "\nret\n", "; nop"] {
+            let longer = format!("{text}{rest}");
+            let mut assembler = before(&longer, att);
+            if assembler.quick() {
+                assert_eq!(assembler.cur.pos, text.len(), "{longer}");
+                assert_eq!(Some(assembler.out), short(text, att), "{longer}");
+            }
+        }
+    }
+}
+
+/// One shape stands for many statements: every register, and constants around all limits, with a memory of shapes.
+#[test]
+fn a_plan_holds_for_all_statements_of_its_shape() {
+    let mut random = 1usize;
+    let mut below = |n: usize| {
+        random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        (random >> 33) % n
+    };
+    let limits: Vec<i64> = (0..=32)
+        .flat_map(|bit| [1i64 << bit, (1 << bit) - 0x80, (1 << bit) - 0x8000])
+        .flat_map(|limit| [limit - 1, limit, limit + 1])
+        .flat_map(|value| [value, -value])
+        .collect();
+    for mode in [Mode::Bits64, Mode::Bits32, Mode::Bits16] {
+        let options = Options { mode, syntax: Syntax::Att };
+        let registers = crate::register_names(mode);
+        let mut quick = before("", options);
+        quick.remember_shapes(usize::MAX);
+        let mut agreed = 0;
+        for name in [
+            "mov",
+            "movb",
+            "movw",
+            "movl",
+            "movq",
+            "add",
+            "addw",
+            "addl",
+            "addq",
+            "addb",
+            "push",
+            "pushw",
+            "test",
+            "imul",
+            "shl",
+            "rorb",
+            "int",
+            "enter",
+            "ret",
+            "bt",
+            "xchg",
+            "bswap",
+            "movzbl",
+            "cmovne",
+            "sete",
+            "lea",
+            "crc32b",
+            "in",
+            "out",
+            "movd",
+            "movq",
+            "pinsrw",
+            "pshufd",
+            "vaddps",
+            "vaddss",
+            "vmovaps",
+            "vpermq",
+            "vpinsrb",
+            "vmovd",
+            "vblendvps",
+            "vprotb",
+            "vpcmpeqd",
+            "kmovq",
+            "kandw",
+            "andn",
+            "bextr",
+            "rorx",
+            "fadd",
+            "movsd",
+            "scas",
+            "lods",
+            "cmps",
+            "maskmovq",
+            "stos",
+        ] {
+            for _ in 0..1500 {
+                let mut operand = || match below(4) {
+                    0 => format!("${}", limits[below(limits.len())]),
+                    1 => {
+                        let (base, index) = (&registers[below(registers.len())], &registers[below(registers.len())]);
+                        let displacement = limits[below(limits.len())];
+                        match below(4) {
+                            0 => format!("(%{base})"),
+                            1 => format!("{displacement}(%{base})"),
+                            2 => format!("{displacement}(,%{index},4)"),
+                            _ => format!("(%{base},%{index},2)"),
+                        }
+                    }
+                    _ => format!("%{}", registers[below(registers.len())]),
+                };
+                let operands = [operand(), operand(), operand()];
+                let text = format!("{name} {}", operands[..1 + below(3)].join(","));
+                quick.out.clear();
+                quick.cur.pos = 0;
+                let mut quick_one = quick.recycled();
+                quick_one.source = &text;
+                quick_one.cur.text = text.as_bytes();
+                if quick_one.quick() {
+                    agreed += 1;
+                    assert_eq!(Some(&quick_one.out), general(&text, options).as_ref(), "{text} {options:?}");
+                }
+                quick = quick_one.recycled();
+            }
+        }
+        assert!(agreed > 300, "{options:?}: {agreed}");
+    }
+}
+
+/// Every value of a range goes into the same fields, whatever the size.
+#[test]
+fn a_range_of_constants_is_read_alike() {
+    use super::operands::range_of;
+    use crate::encode::loses_bits;
+    use crate::operand::immediate_classes;
+    let mut first = std::collections::HashMap::new();
+    let near = |limit: i64| (limit.saturating_sub(300)..limit.saturating_add(300)).chain([limit / 2, limit / 3]);
+    for bit in [0, 3, 4, 7, 8, 15, 16, 31, 32, 33, 62] {
+        for value in
+            near(1 << bit).chain(near(-1 << bit)).chain(near(0xffff_8000)).chain(near(i64::MAX)).chain(near(i64::MIN))
+        {
+            let facts = [0, 1, 2, 3, 4].map(|size| {
+                let (read, classes) = immediate_classes(value, size);
+                // The value is written as it was, so reading it may change only what no field of the size has.
+                let bits = [64, 8, 16, 32, 64][usize::from(size)];
+                assert_eq!((read ^ value) << (64 - bits), 0, "{value:#x}");
+                (classes, [1, 2, 4].map(|width| loses_bits(read, width)))
+            });
+            assert_eq!(*first.entry(range_of(value)).or_insert(facts), facts, "{value:#x}");
         }
     }
 }
