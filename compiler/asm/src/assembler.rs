@@ -154,7 +154,7 @@ impl<'t> Assembler<'t> {
     /// Reads the statements that start before `end`.
     fn statements(&mut self, end: usize) {
         while self.cur.pos < end {
-            if !self.quick() && self.statement().is_err() {
+            if !self.quick() && !self.quick_branch() && self.statement().is_err() {
                 self.cur.skip_statement();
             }
             self.cur.eat(b'\n');
@@ -192,6 +192,22 @@ impl<'t> Assembler<'t> {
     /// Notes that the bytes from `offset` on came from the text from `start` on.
     #[inline]
     pub(crate) fn item(&mut self, offset: usize, start: u32, kind: ItemKind) {
+        if self.want_items {
+            // A comment may bring a newline.
+            let text = self.cur.text.get(start as usize..self.cur.pos).unwrap_or(&[]);
+            self.items.over_lines |= text.contains(&b'\n');
+            self.push_item(offset, start, kind);
+        }
+    }
+
+    /// The same for an instruction that stands on one line.
+    #[inline]
+    pub(crate) fn line_item(&mut self, offset: usize, start: u32) {
+        self.push_item(offset, start, ItemKind::Instruction);
+    }
+
+    #[inline]
+    fn push_item(&mut self, offset: usize, start: u32, kind: ItemKind) {
         if self.want_items {
             self.items.push(Item {
                 offset: offset as u32,

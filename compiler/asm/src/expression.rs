@@ -393,7 +393,7 @@ impl<'t> Assembler<'t> {
     }
 
     /// The value of a symbol: its constant if it has one already.
-    fn fold(&self, symbol: u32) -> Value {
+    pub(crate) fn fold(&self, symbol: u32) -> Value {
         match self.symbols.all[symbol as usize].definition {
             Definition::Constant(value) => Value::constant(value),
             Definition::Value(index) => self.values[index as usize],

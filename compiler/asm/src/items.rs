@@ -30,6 +30,8 @@ pub struct Items {
     /// End of the last one.
     offset: u32,
     text: u32,
+    /// The text of some item may have a newline in it.
+    pub(crate) over_lines: bool,
 }
 
 impl Items {
@@ -72,6 +74,7 @@ impl Items {
         self.wide.clear();
         self.offset = 0;
         self.text = 0;
+        self.over_lines = false;
     }
 
     #[inline]

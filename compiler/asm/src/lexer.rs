@@ -249,7 +249,7 @@ const fn run(text: u64, flags: u64) -> usize {
 /// lower case, and their number.
 #[inline(always)]
 pub(crate) const fn from_digits_on(text: u64) -> (u64, usize) {
-    let stops = !((text & !HIGH) + LOW * (0x80 - b'0' as u64) | text) & HIGH;
+    let stops = !(((text & !HIGH) + LOW * (0x80 - b'0' as u64)) | text) & HIGH;
     // The bits below the first stop; all, if there is none.
     let inside = ((stops & stops.wrapping_neg()) >> 7).wrapping_sub(1);
     ((text | LOW << 5) & inside, stops.trailing_zeros() as usize / 8)

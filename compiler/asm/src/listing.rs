@@ -47,7 +47,11 @@ pub fn write_listing(text: &str, assembly: &Assembly, mut output: impl Write) ->
         let mut source = trimmed(text.as_bytes(), item.span());
         loop {
             let next = end.min(offset + PER_LINE);
+            let from = out.len();
             push_line(&mut out, &assembly.bytes, offset..next, text.as_bytes(), source);
+            if assembly.items.over_lines {
+                on_one_line(&mut out[from..]);
+            }
             if out.len() >= PIECE {
                 output.write_all(&out)?;
                 out.clear();
@@ -60,6 +64,15 @@ pub fn write_listing(text: &str, assembly: &Assembly, mut output: impl Write) ->
         }
     }
     output.write_all(&out)
+}
+
+/// A statement with a comment in it may go over several lines.
+#[cold]
+fn on_one_line(line: &mut [u8]) {
+    let [text @ .., _] = line else { return };
+    for byte in text {
+        *byte = if *byte == b'\n' { b' ' } else { *byte };
+    }
 }
 
 /// The range without blanks at its ends.
@@ -130,27 +143,18 @@ fn spaced(bytes: [u8; PER_LINE], count: usize) -> [u64; 3] {
     })
 }
 
-/// The text of a statement on one line.
+/// The text of a statement.
 #[inline]
 fn push_source(out: &mut Vec<u8>, text: &[u8], source: Range<usize>) {
     /// What most statements fit.
     const SHORT: usize = 32;
-    let from = out.len();
-    // A copy of fixed length is a few moves.
     match text[source.start..].first_chunk::<SHORT>() {
         Some(chunk) if source.len() <= SHORT => {
+            // A copy of fixed length is a few moves.
+            let end = out.len() + source.len();
             out.extend_from_slice(chunk);
-            out.truncate(from + source.len());
-            let length = source.len() as u8;
-            let newline = |(i, &byte): (usize, &u8)| u8::from(byte == b'\n') & u8::from((i as u8) < length);
-            if chunk.iter().enumerate().map(newline).fold(0, |found, here| found | here) == 0 {
-                return;
-            }
+            out.truncate(end);
         }
         _ => out.extend_from_slice(&text[source]),
-    }
-    for byte in &mut out[from..] {
-        // A statement with a comment in it may go over several lines.
-        *byte = if *byte == b'\n' { b' ' } else { *byte };
     }
 }

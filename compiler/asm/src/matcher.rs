@@ -122,6 +122,23 @@ impl Instruction {
     }
 }
 
+impl List {
+    /// The forms of a direct branch with 8 bits and with more.
+    pub(crate) fn branches(&self) -> (Option<&'static Form>, Option<&'static Form>) {
+        let mut short = None;
+        let mut near = None;
+        for &candidate in self.forms() {
+            let form = candidate.form();
+            match KINDS[form.ops[0] as usize].slot {
+                Slot::Rel(1) if form.ops[1] == 0 => short = short.or(Some(form)),
+                Slot::Rel(_) if form.ops[1] == 0 => near = near.or(Some(form)),
+                _ => {}
+            }
+        }
+        (short, near)
+    }
+}
+
 impl Assembler<'_> {
     /// Chooses the form and encodes.
     pub(crate) fn select(&mut self, name: &'static Name, list_index: u16) -> Result<(), Failed> {
@@ -465,16 +482,7 @@ impl Assembler<'_> {
             return None;
         }
         self.insn.ops[0].classes = kinds::REL;
-        let mut short = None;
-        let mut near = None;
-        for &candidate in list.forms() {
-            let form = candidate.form();
-            match KINDS[form.ops[0] as usize].slot {
-                Slot::Rel(1) if form.ops[1] == 0 => short = short.or(Some(form)),
-                Slot::Rel(_) if form.ops[1] == 0 => near = near.or(Some(form)),
-                _ => {}
-            }
-        }
+        let (short, near) = list.branches();
         Some(self.branch(short, near))
     }
 

@@ -7,6 +7,7 @@
 //! statement is read, looked up and written at once. What is not like that is left untouched for the general way
 //! (`att.rs` or `intel.rs`, `matcher.rs`, `encode.rs`). A test holds the two against each other.
 
+mod branch;
 mod operands;
 mod plan;
 mod reader;
@@ -20,7 +21,7 @@ use crate::kinds;
 use crate::operand::{self, IP_REG, Operand};
 use crate::registers;
 use crate::table::{self, List};
-use crate::{ItemKind, Mode, Syntax};
+use crate::{Mode, Syntax};
 use operands::{BASE, IMMEDIATE, INDEX, IP_BASE, MEMORY, Operands};
 use plan::Plan;
 use reader::Reader;
@@ -100,7 +101,7 @@ impl Assembler<'_> {
         let offset = self.out.len();
         let Some((start, length)) = self.quick_in_room() else { return false };
         self.out.truncate(offset + length);
-        self.item(offset, start as u32, ItemKind::Instruction);
+        self.line_item(offset, start as u32);
         true
     }
 

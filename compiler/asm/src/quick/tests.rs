@@ -197,6 +197,106 @@ fn the_text_ends_anywhere() {
     }
 }
 
+/// Branches to names, and what looks like one: everything that the assembly says is the same.
+#[test]
+fn branches_are_read_as_by_the_general_way() {
+    let block = |text: &str, options: Options, quick: bool| {
+        let mut assembler = before(text, options);
+        let mut branches = 0;
+        while assembler.cur.pos < text.len() {
+            let short = quick && assembler.quick_branch();
+            branches += usize::from(short);
+            if !short && assembler.statement().is_err() {
+                assembler.cur.skip_statement();
+            }
+            assembler.cur.eat(b'\n');
+        }
+        (assembler.finish(), branches)
+    };
+    let targets = [
+        "a",
+        "b",
+        "_x",
+        ".L1",
+        ".",
+        "$a",
+        "a$b",
+        "1f",
+        "1b",
+        "0x10",
+        "a+1",
+        "a@PLT",
+        "a-b",
+        "*a",
+        "%rax",
+        "(a)",
+        "five",
+        "it",
+        "a ",
+        " a",
+        "\ta",
+        "a#",
+        "a /* */",
+        "\"a\"",
+        "a:",
+        "a,b",
+        "caf\u{e9}",
+        "A",
+        "c",
+        "far",
+        "-a",
+        "",
+    ];
+    for mode in [Mode::Bits64, Mode::Bits32, Mode::Bits16] {
+        let options = Options { mode, syntax: Syntax::Att };
+        let mut agreed = 0;
+        for name in [
+            "jmp",
+            "je",
+            "JNE",
+            "call",
+            "callq",
+            "callw",
+            "calll",
+            "jmpw",
+            "loop",
+            "loopnew",
+            "jecxz",
+            "jrcxz",
+            "jcxz",
+            "xbegin",
+            "xabort",
+            "ljmp",
+            "lcall",
+            "cmp",
+            "lea",
+            "js",
+            "jmp.d32",
+            "notrack jmp",
+            "bnd jmp",
+            "je,pt",
+            "jump",
+            "cltd",
+            "xlat",
+        ] {
+            for target in targets {
+                for (ahead, behind) in [
+                    ("", ""),
+                    ("a:1:", "\n.p2align 4\na2:"),
+                    ("", ";b:c = 4\n1:"),
+                    ("five = 5; it = a+3\n", "\n.skip 200\na:b:nop"),
+                ] {
+                    let text = format!("{ahead} {name} {target}{behind}");
+                    let (short, branches) = block(&text, options, true);
+                    assert_eq!(short, block(&text, options, false).0, "{text} {options:?}");
+                    agreed += branches;
+                }
+            }
+        }
+        assert!(agreed > 200, "{options:?}: {agreed}");
+    }
+}
+
 /// One shape stands for many statements: every register, and constants around all limits, with a memory of shapes.
 #[test]
 fn a_plan_holds_for_all_statements_of_its_shape() {
