@@ -101,10 +101,12 @@ enum pv_status pv_live_patch_all(const struct pv_live_request *requests, size_t 
 		status = set_up(report);
 		if (status == PV_OK)
 			status = write_journal(&journal, flags, report);
-		if (status == PV_OK)
+		if (status == PV_OK) {
 			pv_live_1.generation++;
-		else
+		} else {
 			report->way = PV_WAY_NONE;
+			report->bytes = 0;
+		}
 	}
 	if (status == PV_OK) {
 		for (size_t i = 0; i < count; i++)

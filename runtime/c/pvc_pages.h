@@ -90,6 +90,7 @@ _Static_assert(TO_STUB == 0x40 && CHANGED == 0x80 && STUB_CHANGED == 0x10 && PV_
 #define DI "%rdi"
 #define BP "%rbp"
 #define RUN "%rbx"
+#define ATTEMPTS "%r12d"
 #define CMP "cmpq"
 #define MOV "movq"
 #define ENTER "push %rbp; push %rbx; push %r12; push %r13; push %r14; mov %rdi, %rbp;"
@@ -106,6 +107,7 @@ _Static_assert(TO_STUB == 0x40 && CHANGED == 0x80 && STUB_CHANGED == 0x10 && PV_
 #define DI "%edi"
 #define BP "%ebp"
 #define RUN "%esi"
+#define ATTEMPTS "%edi"
 #define CMP "cmpl"
 #define MOV "movl"
 #define ENTER "push %ebp; push %ebx; push %esi; push %edi; mov 20(%esp), %ebp;"
@@ -119,8 +121,8 @@ _Static_assert(TO_STUB == 0x40 && CHANGED == 0x80 && STUB_CHANGED == 0x10 && PV_
 /* The one stretch of code that runs while the sites' pages are not executable, and they may be all pages of the
  * program but this one. Hence assembly: no compiler, sanitizer or profiler adds a call to it. It stores what
  * prepare() decided; nothing in it can fail but the system calls. If one does, all runs are made executable again
- * before anything is stored. (Making them executable again was tried on a scratch page beforehand: if it fails here
- * all the same, there is no text to return to.) Naked instead of top-level asm: that has no symbols under LTO. */
+ * before anything is stored. (Making them executable again was tried on a scratch page beforehand, and is tried many
+ * times here: if it fails all the same, there is no text to return to.) Naked instead of top-level asm: that has no symbols under LTO. */
 __attribute__((naked, noinline, used, aligned(4096), section(".text.pv_patch_pages")))
 static void patch_pages(struct job *job __attribute__((unused)))
 {
@@ -250,9 +252,9 @@ static void patch_pages(struct job *job __attribute__((unused)))
 	__asm__(/* Every run read-execute; the first error is the one to report. */
 		"80: " MOV " $0, " STEP "; xor " AX ", " AX "\n"
 		"90: neg " AX "; mov " AX ", " ERROR "; mov " RUNS ", " RUN "\n"
-		"91: cmp " RUNS_END ", " RUN "; je 93f;"
-		ON_RUN("10", "125", "5")
-		"test " AX ", " AX "; jz 92f;"
+		"91: cmp " RUNS_END ", " RUN "; je 93f; mov $1000, " ATTEMPTS "\n"
+		"94: " ON_RUN("10", "125", "5")
+		"test " AX ", " AX "; jz 92f; dec " ATTEMPTS "; jnz 94b;"
 		CMP " $0, " ERROR "; jne 92f;"
 		"neg " AX "; mov " AX ", " ERROR "; " MOV " $6, " STEP "\n" /* PV_STEP_EXECUTABLE */
 		"92: add $2*" STRING(WORD) ", " RUN "; jmp 91b\n"

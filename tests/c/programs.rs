@@ -75,3 +75,16 @@ fn toggles() {
         }
     }
 }
+
+/// One system call of a batch after the other fails, at start and live; a write ends after one byte after the other.
+#[test]
+fn faults() {
+    let tables = Tables::of("faults", &set("swap.pv"));
+    for (compiler, target) in [(COMPILERS[0], TARGETS[0]), (COMPILERS[1], TARGETS[2])] {
+        let setup = Setup::new(compiler, target).and(&WARNINGS).and(&["-O2", "-pthread"]);
+        let program = setup.program(&tables, "faults", &["faults.c", "swap_sites.S"].map(fixture));
+        for batch in ["start", "start-memory", "live-memory", "live-window"] {
+            print!("{compiler} {target:?} {}", run(&program, &[batch], &setup));
+        }
+    }
+}
