@@ -51,6 +51,19 @@ const COMMON: [&str; 36] = [
     "call ext",
 ];
 
+/// NOPs. GNU as 2.40 chooses them by the mode in which the text ends, so a block that switches modes has none.
+const NOPS: [&str; 9] = [
+    ".p2align 3",
+    ".p2align 4",
+    ".p2align 7",
+    ".p2align 4,0x90",
+    ".p2align 5,,20",
+    ".balign 256",
+    ".nops 21",
+    ".nops 90,3",
+    ".nops 135",
+];
+
 /// A block of text that starts in the given mode and syntax.
 fn block(bits: u32, intel: bool, random: &mut Random) -> String {
     let lines = 4 + random.below(36);
@@ -112,10 +125,14 @@ fn block(bits: u32, intel: bool, random: &mut Random) -> String {
             }
             13 => format!("{} v{line}, {}", random.pick(&[".set", ".equ"]), random.pick(&["7", "300", label])),
             14 => format!("w = {}; .long w", random.pick(&["7", "300", ".", "(1 << 4) | 3"])),
+            15 => random.pick(&NOPS).to_string(),
             _ => random.pick(&COMMON).to_string(),
         };
         text.push_str(&statement);
         text.push('\n');
+    }
+    if text.contains(".code") {
+        return text.lines().filter(|line| !NOPS.contains(line)).map(|line| format!("{line}\n")).collect();
     }
     text
 }

@@ -223,8 +223,9 @@ impl<'t> Assembler<'t> {
     pub(crate) fn statement(&mut self) -> Result<(), Failed> {
         self.cur.space();
         let byte = self.cur.peek();
-        if self.cur.at_end() {
-            if byte == b'#' {
+        // A `/` at the start of a statement makes a comment of the rest of the line, too.
+        if self.cur.at_end() || byte == b'/' {
+            if matches!(byte, b'#' | b'/') {
                 while self.cur.pos < self.cur.text.len() && self.cur.peek() != b'\n' {
                     self.cur.pos += 1;
                 }
@@ -342,8 +343,8 @@ impl<'t> Assembler<'t> {
             return Err(Failed);
         }
         if self.cur.eat(b'=') {
-            self.cur.eat(b'=');
-            return self.assign(start, end);
+            let once = self.cur.eat(b'=');
+            return self.assign(start, end, once);
         }
         self.cur.eat(b':');
         self.define_label(start, end)
@@ -399,8 +400,8 @@ impl<'t> Assembler<'t> {
         Ok(())
     }
 
-    /// The value behind `=` or `.set name,`.
-    pub(crate) fn assign(&mut self, start: usize, end: usize) -> Result<(), Failed> {
+    /// The value behind `=` or `.set name,`; `once` (`==`, `.equiv`) wants a name that has none.
+    pub(crate) fn assign(&mut self, start: usize, end: usize, once: bool) -> Result<(), Failed> {
         let name = self.str(start, end);
         let value = self.expression()?;
         self.expect_end()?;
@@ -417,7 +418,8 @@ impl<'t> Assembler<'t> {
             return Err(Failed);
         }
         let symbol = self.symbols.mention(name, start) as usize;
-        if matches!(self.symbols.all[symbol].definition, Definition::Label(_)) {
+        let known = self.symbols.all[symbol].definition;
+        if matches!(known, Definition::Label(_)) || once && known != Definition::Undefined {
             self.report(Diagnostic::error(
                 ErrorKind::Label,
                 start..end,

@@ -6,51 +6,13 @@ use crate::expression::Failed;
 use crate::fixups::FixupKind;
 use crate::layout::{Mark, Pending, What};
 use crate::lexer::{self, CLASS, DIGIT, WORD};
+use crate::padding::{Filling, Nops};
 use crate::{ItemKind, Mode, Syntax};
 
 /// Most bytes that one directive may write.
 const MAX_FILL: i64 = 1 << 20;
 /// Most bytes of a block.
 const MAX_BLOCK: usize = 1 << 30;
-
-/// What fills an alignment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Filling {
-    Nops,
-    Byte(u8),
-}
-
-/// NOPs of 1 to 11 bytes in 64-bit and 32-bit code (SDM volume 2, NOP, table 4-12, and longer ones with prefixes).
-const NOPS: [&[u8]; 11] = [
-    &[0x90],
-    &[0x66, 0x90],
-    &[0x0f, 0x1f, 0x00],
-    &[0x0f, 0x1f, 0x40, 0x00],
-    &[0x0f, 0x1f, 0x44, 0x00, 0x00],
-    &[0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00],
-    &[0x0f, 0x1f, 0x80, 0, 0, 0, 0],
-    &[0x0f, 0x1f, 0x84, 0x00, 0, 0, 0, 0],
-    &[0x66, 0x0f, 0x1f, 0x84, 0x00, 0, 0, 0, 0],
-    &[0x66, 0x2e, 0x0f, 0x1f, 0x84, 0x00, 0, 0, 0, 0],
-    &[0x66, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0x00, 0, 0, 0, 0],
-];
-
-/// `size` bytes of padding.
-pub(crate) fn padding(out: &mut Vec<u8>, size: usize, fill: Filling, mode: Mode) {
-    match fill {
-        Filling::Byte(byte) => out.resize(out.len() + size, byte),
-        Filling::Nops if mode == Mode::Bits64 => {
-            let mut left = size;
-            while left > 0 {
-                let take = left.min(11);
-                out.extend_from_slice(NOPS[take - 1]);
-                left -= take;
-            }
-        }
-        // The long NOP is not in every 32-bit CPU; one byte at a time is right everywhere.
-        Filling::Nops => out.resize(out.len() + size, 0x90),
-    }
-}
 
 /// Directives of GNU as that make no sense in a block of code, with the reason.
 const SENSELESS: &[(&str, &str)] = &[
@@ -71,6 +33,30 @@ const SENSELESS: &[(&str, &str)] = &[
         "a block carries no debugging or unwinding information",
     ),
     ("arch cpu tune", "every instruction of the tables is accepted"),
+    (
+        "code16gcc",
+        "it makes 16-bit code of 32-bit text; write `.code16` and the sizes that are meant (`pushl`, `retl`)",
+    ),
+    (
+        "intel_mnemonic att_mnemonic",
+        "the names are those of the syntax: AT&T's have `fsub` and `fsubr` exchanged, Intel's do not",
+    ),
+    (
+        "float single double tfloat float16 bfloat16 dc.s dc.d dc.x dcb.s dcb.d dcb.x ds.s ds.d ds.x",
+        "numbers are integers here; write the bits with `.long` or `.quad`",
+    ),
+    ("uleb128 sleb128", "code holds no such numbers; write the bytes with `.byte`"),
+    (
+        "string8 string16 string32 string64",
+        "`.asciz` writes bytes; wider characters are numbers for `.word` and `.long`",
+    ),
+    ("balignw balignl p2alignw p2alignl", "code is padded with NOPs or one byte; use `.balign` or `.p2align`"),
+    (
+        "dc dc.b dc.w dc.l dc.a dcb dcb.b dcb.w dcb.l ds ds.b ds.w ds.l ds.p",
+        "use `.byte`, `.word`, `.long`, `.fill` or `.skip`",
+    ),
+    ("nop", "use `nop`, or `.nops` with a number of bytes"),
+    ("print warning error err fail abort end", "a block is code and its data alone"),
     ("org", "a block starts at 0 wherever it will be used; pad with .skip"),
 ];
 
@@ -105,7 +91,8 @@ impl<'t> Assembler<'t> {
             "nops" => self.nops(start),
             "balign" | "align" => self.align(start, false),
             "p2align" => self.align(start, true),
-            "set" | "equ" => self.set(),
+            "set" | "equ" => self.set(false),
+            "equiv" => self.set(true),
             "code16" => self.switch_mode(Mode::Bits16),
             "code32" => self.switch_mode(Mode::Bits32),
             "code64" => self.switch_mode(Mode::Bits64),
@@ -315,6 +302,10 @@ impl<'t> Assembler<'t> {
     fn escape(&mut self) -> Result<(), Failed> {
         let start = self.cur.pos - 1;
         let byte = self.cur.peek();
+        if byte == b'\n' || self.cur.pos >= self.cur.text.len() {
+            // The string does not end, as its reader will say.
+            return Ok(());
+        }
         self.cur.pos += 1;
         let value = match byte {
             b'b' => 8,
@@ -323,10 +314,12 @@ impl<'t> Assembler<'t> {
             b'r' => b'\r',
             b't' => b'\t',
             b'\\' | b'"' => byte,
-            b'0'..=b'7' => {
+            b'v' => 11,
+            b'0'..=b'9' => {
+                // GNU as takes 8 and 9 as digits here.
                 let mut value = u32::from(byte - b'0');
                 for _ in 0..2 {
-                    if let digit @ b'0'..=b'7' = self.cur.peek() {
+                    if let digit @ b'0'..=b'9' = self.cur.peek() {
                         value = value * 8 + u32::from(digit - b'0');
                         self.cur.pos += 1;
                     }
@@ -335,30 +328,24 @@ impl<'t> Assembler<'t> {
             }
             b'x' | b'X' => {
                 let mut value = 0u32;
-                let mut digits = 0;
                 while let Some(digit) = (self.cur.peek() as char).to_digit(16) {
                     value = value << 4 | digit;
-                    digits += 1;
                     self.cur.pos += 1;
-                }
-                if digits == 0 {
-                    let span = start..self.cur.pos;
-                    self.report(Diagnostic::error(
-                        ErrorKind::Syntax,
-                        span,
-                        "hexadecimal digits are missing behind `\\x`",
-                    ));
-                    return Err(Failed);
                 }
                 value as u8
             }
             _ => {
-                let end = self.cur.pos.min(self.cur.text.len());
+                // GNU as takes the character itself.
+                let mut end = self.cur.pos.min(self.cur.text.len());
+                while !self.source.is_char_boundary(end) {
+                    end += 1;
+                }
                 self.report(
-                    Diagnostic::error(ErrorKind::Syntax, start..end, "unknown escape in a string")
-                        .note("escapes: \\b \\f \\n \\r \\t \\\\ \\\" \\ooo \\xhh"),
+                    Diagnostic::warning(ErrorKind::Syntax, start..end, "unknown escape in a string")
+                        .label("the backslash is ignored")
+                        .note("escapes: \\b \\f \\n \\r \\t \\v \\\\ \\\" \\ooo \\xhh"),
                 );
-                return Err(Failed);
+                byte
             }
         };
         self.out.push(value);
@@ -435,20 +422,26 @@ impl<'t> Assembler<'t> {
         let begin = self.out.len();
         let count = self.count("the number of bytes")?;
         self.cur.space();
-        let mut longest = 11;
+        let nops = Nops::of(self.mode, self.object);
+        let mut longest = nops.longest();
         if self.cur.eat(b',') {
+            self.cur.space();
+            let from = self.cur.pos;
             let limit = self.count("the longest NOP")?;
+            if limit > longest {
+                let span = from..self.cur.pos;
+                self.report(
+                    Diagnostic::error(ErrorKind::Directive, span, format!("there is no NOP of {limit} bytes here"))
+                        .label(format!("the longest has {longest}")),
+                );
+                return Err(Failed);
+            }
             if limit != 0 {
-                longest = limit.min(11);
+                longest = limit;
             }
         }
         self.expect_end()?;
-        let mut left = count;
-        while left > 0 {
-            let take = left.min(longest);
-            padding(&mut self.out, take, Filling::Nops, self.mode);
-            left -= take;
-        }
+        nops.write(&mut self.out, count, longest);
         self.item(begin, start as u32, ItemKind::Fill);
         Ok(())
     }
@@ -477,14 +470,20 @@ impl<'t> Assembler<'t> {
         self.cur.space();
         if self.cur.eat(b',') {
             self.cur.space();
-            if self.cur.peek() != b',' && !self.cur.at_end() {
-                fill = Filling::Byte(self.constant()? as u8);
+            if self.cur.peek() != b',' {
+                // GNU as takes the byte of `nop` for any NOPs, and a missing one for zero.
+                fill = match if self.cur.at_end() { 0 } else { self.constant()? as u8 } {
+                    0x90 => Filling::Nops,
+                    byte => Filling::Byte(byte),
+                };
                 self.cur.space();
             }
             if self.cur.eat(b',') {
-                max = self.count("the longest padding")? as u32;
-                if max == 0 {
-                    max = u32::MAX;
+                self.cur.space();
+                let longest = if self.cur.at_end() { 0 } else { self.constant()? };
+                // Nothing, zero and what is negative are no limit.
+                if let 1..=MAX_FILL = longest {
+                    max = longest as u32;
                 }
             }
         }
@@ -494,14 +493,15 @@ impl<'t> Assembler<'t> {
         self.marks.push(Mark {
             offset: begin as u32,
             item: self.items.len() as u32 - u32::from(!self.items.is_empty()),
-            what: What::Align { power: power as u8, fill, max, mode: self.mode },
+            what: What::Align { power: power as u8, fill, max, nops: Nops::of(self.mode, self.object) },
             size: 0,
             end: 0,
         });
         Ok(())
     }
 
-    fn set(&mut self) -> Result<(), Failed> {
+    /// `.set name, value`; once and for all with `.equiv`.
+    fn set(&mut self, once: bool) -> Result<(), Failed> {
         let start = self.cur.pos;
         self.cur.word();
         let end = self.cur.pos;
@@ -511,6 +511,6 @@ impl<'t> Assembler<'t> {
             self.report(Diagnostic::error(ErrorKind::Directive, start..here.max(start + 1), "expected `name, value`"));
             return Err(Failed);
         }
-        self.assign(start, end)
+        self.assign(start, end, once)
     }
 }

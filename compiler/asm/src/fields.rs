@@ -156,7 +156,12 @@ impl Assembler<'_> {
         }
         if self.object != Mode::Bits64 {
             let bits = u32::from(field.width) * 8;
-            if !relative && bits < 32 && constant.unsigned_abs() >> bits != 0 {
+            let fits = match (bits, relative) {
+                (8, true) => i8::try_from(constant).is_ok(),
+                (8 | 16, false) => constant.unsigned_abs() >> bits == 0,
+                _ => true,
+            };
+            if !fits {
                 self.report(
                     Diagnostic::error(
                         ErrorKind::ImmediateRange,

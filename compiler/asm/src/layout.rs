@@ -5,8 +5,8 @@
 //! ends; GNU as does the same.
 
 use crate::assembler::Assembler;
-use crate::directives;
 use crate::fixups::FixupKind;
+use crate::padding::{Filling, Nops, padding};
 use crate::symbols::{Definition, Place, Value};
 use crate::{Assembly, Mode};
 
@@ -48,7 +48,7 @@ pub(crate) enum What {
     /// `value` is the number of the target's value.
     Jump { short: u8, near: [u8; 2], near_len: u8, width: u8, value: u32, start: u32, end: u32 },
     /// Up to a multiple of `1 << power`.
-    Align { power: u8, fill: directives::Filling, max: u32, mode: Mode },
+    Align { power: u8, fill: Filling, max: u32, nops: &'static Nops },
 }
 
 /// What stands between two marks, while their lengths are sought.
@@ -126,9 +126,9 @@ impl Assembler<'_> {
     /// A fragment is what stands before a mark and behind the one before it.
     fn measure(&self, marks: &mut [Mark]) {
         let target = |value: u32| self.jump_target(self.values[value as usize]);
-        let padding = |address: i64, power: u8, max: u32| {
-            let padding = (address as u32).wrapping_neg() & ((1u32 << power) - 1);
-            if padding > max { 0 } else { padding }
+        let to_multiple = |address: i64, power: u8, max: u32| {
+            let size = (address as u32).wrapping_neg() & ((1u32 << power) - 1);
+            if size > max { 0 } else { size }
         };
         // Where the fragment before each mark and the one behind the last starts, and how many alignments are before it.
         let mut fragments = Vec::with_capacity(marks.len() + 1);
@@ -142,7 +142,7 @@ impl Assembler<'_> {
                 What::Jump { .. } => 2,
                 What::Align { power, max, .. } => {
                     region += 1;
-                    padding(at, power, max)
+                    to_multiple(at, power, max)
                 }
             };
             start = at + i64::from(mark.size);
@@ -157,17 +157,17 @@ impl Assembler<'_> {
                 let here = fragments[k];
                 let at = here.start + i64::from(mark.offset) - here.from;
                 let size = match mark.what {
-                    What::Align { power, max, .. } => padding(at, power, max),
+                    What::Align { power, max, .. } => to_multiple(at, power, max),
                     What::Jump { near_len, width, value, .. } if mark.size == 2 => {
                         let Some((place, constant)) = target(value) else { continue };
                         let there = fragments[place.mark as usize];
                         let mut to = there.start + i64::from(place.offset) - there.from + constant;
                         if place.mark as usize > k && stretch != 0 {
-                            // What is ahead will move as far, unless an alignment swallows it.
+                            // What is ahead will move as far, unless an alignment swallows it; it stays ahead.
                             if stretch < 0 || there.region == here.region {
                                 to += stretch;
-                            } else {
-                                to = to.max(here.start);
+                            } else if to < at {
+                                to = at + 2;
                             }
                         }
                         let distance = to - (at + 2);
@@ -212,9 +212,9 @@ impl Assembler<'_> {
                     // A displacement that is left to the linker stays 0.
                     room[len..].fill(0);
                 }
-                What::Align { fill, mode, .. } => {
+                What::Align { fill, nops, .. } => {
                     filling.clear();
-                    directives::padding(&mut filling, room.len(), fill, mode);
+                    padding(&mut filling, room.len(), fill, nops);
                     room.copy_from_slice(&filling);
                 }
             }

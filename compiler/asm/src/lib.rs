@@ -28,6 +28,7 @@ mod lines;
 mod listing;
 mod matcher;
 mod operand;
+mod padding;
 mod prefixes;
 mod quick;
 mod refuse;
