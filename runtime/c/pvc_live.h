@@ -95,63 +95,79 @@ static enum pv_status enter(struct journal *journal, int live, unsigned char *at
 	return PV_OK;
 }
 
-/* prepare(), then enters what has to be written. */
-static enum pv_status collect(const struct pv_set *set, int restore, uint64_t features, unsigned flags,
-			      struct journal *journal, struct pv_report *report)
+/* The branches that change. */
+static enum pv_status collect_branches(const struct pv_set *set, struct journal *journal, struct pv_report *report)
 {
-	unsigned char *at, bytes[PV_MAX_SITE];
-	struct known_classes classes;
-	uint64_t found, wanted;
+	unsigned char bytes[PV_MAX_SITE];
 	struct branch_place branch;
-	struct place place;
-	enum pv_status status = prepare(set, restore, features, flags, report);
-	if (status != PV_OK)
-		return status;
 	for (const struct pv_branch_site *record = set->branch_sites; record < set->branch_sites_end; record++) {
 		if (locate_branch(set, record, &branch) != PV_OK || !branch.state->changed)
 			continue;
 		branch_bytes(&branch, record, branch.state->goal, bytes);
 		int live = (record->flags & PV_SITE_LIVE) && (set->branches[record->branch].flags & PV_BRANCH_LIVE);
-		status = enter(journal, live, branch.site, bytes, branch.len, report);
+		enum pv_status status = enter(journal, live, branch.site, bytes, branch.len, report);
 		if (status != PV_OK) {
 			report->branch = record->branch;
 			return status;
 		}
 	}
+	return PV_OK;
+}
+
+/* Verifies a site that is not quickly known, and enters what of it changes: the call in its stub first. */
+static enum pv_status collect_site(const struct pv_set *set, const struct pv_site *record, struct known *known,
+				   struct journal *journal, struct pv_report *report)
+{
+	unsigned char *at, bytes[PV_MAX_SITE];
+	struct place place;
+	enum pv_status status = verify_site(set, record, known, report);
+	if (status != PV_OK || locate(set, record, &place) != PV_OK)
+		return status;
+	int live = (record->kind & PV_SITE_LIVE) && (set->ops[place.index].flags & PV_OP_LIVE);
+	for (unsigned which = 0; which < 2 && status == PV_OK; which++) {
+		unsigned len = write_at(&place, which, &at);
+		if (!len)
+			continue;
+		new_bytes(set, &place, which, bytes);
+		status = enter(journal, live, at, bytes, len, report);
+		if (status != PV_OK)
+			report->op = (uint16_t)place.index;
+	}
+	return status;
+}
+
+/* As prepare(); and what has to be written is entered into the journal. */
+static enum pv_status collect(const struct pv_set *set, int restore, uint64_t features, unsigned flags,
+			      struct journal *journal, struct pv_report *report)
+{
+	struct known_classes classes;
+	uint64_t found, wanted;
+	enum pv_status status = begin(set, restore, features, flags, report);
+	if (status == PV_OK)
+		status = collect_branches(set, journal, report);
 	forget_classes(&classes);
-	for (const struct pv_site *record = set->sites; record < sites_end(set, flags); record++) {
-		const struct known *known = known_class(set, record, &classes);
+	for (const struct pv_site *record = set->sites; status == PV_OK && record < sites_end(set, flags); record++) {
+		struct known *known = known_class(set, record, &classes);
 		enum look seen = known ? look(known, record, &found, &wanted) : LOOK_CLOSER;
+		if (seen == LOOK_CLOSER) {
+			status = collect_site(set, record, known, journal, report);
+			continue;
+		}
+		report->sites++;
+		report->unchanged += seen == STANDS;
+		count_outcome(report, (enum outcome)(known->plan->action & OUTCOME), 1);
 		if (seen == STANDS)
 			continue;
-		if (seen == CHANGES) {
-			int live = (record->kind & PV_SITE_LIVE) && (set->ops[record->op].flags & PV_OP_LIVE);
-			struct pv_change *change = next_change(journal, live, (unsigned char *)anchor_of(record), record->len,
-							       report);
-			if (!change) {
-				report->op = record->op;
-				return report->status;
-			}
-			((struct unaligned64 *)change->old_bytes)->value = found;
-			((struct unaligned64 *)change->new_bytes)->value = wanted;
-			continue;
+		int live = (record->kind & PV_SITE_LIVE) && (set->ops[record->op].flags & PV_OP_LIVE);
+		struct pv_change *change = next_change(journal, live, (unsigned char *)anchor_of(record), record->len, report);
+		if (!change) {
+			report->op = record->op;
+			return report->status;
 		}
-		if (locate(set, record, &place) != PV_OK || !(place.plan->action & (CHANGED | STUB_CHANGED)))
-			continue;
-		int live = (record->kind & PV_SITE_LIVE) && (set->ops[place.index].flags & PV_OP_LIVE);
-		for (unsigned which = 0; which < 2; which++) { /* the stub's call first, in the order of the journal */
-			unsigned len = write_at(&place, which, &at);
-			if (!len)
-				continue;
-			new_bytes(set, &place, which, bytes);
-			status = enter(journal, live, at, bytes, len, report);
-			if (status != PV_OK) {
-				report->op = (uint16_t)place.index;
-				return status;
-			}
-		}
+		((struct unaligned64 *)change->old_bytes)->value = found;
+		((struct unaligned64 *)change->new_bytes)->value = wanted;
 	}
-	return PV_OK;
+	return status;
 }
 
 /* ---- The run ------------------------------------------------------------------------------------------------- */

@@ -30,20 +30,15 @@ static long blocks_traps(long tasks, const char *thread)
 }
 
 /* The id of a thread that blocks SIGTRAP, 0 if there is none, or a negated errno. */
-static long blocked_thread(void)
+static long blocked_thread(long tasks)
 {
-	static const char directory[] = "/proc/self/task";
+	enum { ENTRY = 64 }; /* at least what an entry takes */
 	unsigned char entries[2048];
-	long self = system_call(NR_GETTID, 0, 0, 0, 0, 0), found = 0, size;
-	long tasks = system_call(NR_OPEN, (long)directory, O_CLOEXEC_ | O_DIRECTORY_, 0, 0, 0);
-	if (is_error(tasks))
-		return tasks;
-	while (!found) {
+	long self = system_call(NR_GETTID, 0, 0, 0, 0, 0), found = 0, size = sizeof entries;
+	while (!found && size + ENTRY > (long)sizeof entries) { /* else one more would have had room */
 		size = system_call(NR_GETDENTS64, tasks, (long)entries, sizeof entries, 0, 0);
-		if (size <= 0) {
-			found = size;
-			break;
-		}
+		if (size <= 0)
+			return size;
 		/* struct linux_dirent64: inode 8, offset 8, record length 2, type 1, name */
 		for (long at = 0; at < size && !found; at += entries[at + 16] | entries[at + 17] << 8) {
 			const char *name = (const char *)entries + at + 19;
@@ -56,17 +51,27 @@ static long blocked_thread(void)
 			found = blocks > 0 ? thread : blocks;
 		}
 	}
-	(void)system_call(NR_CLOSE, tasks, 0, 0, 0, 0);
 	return found;
 }
 
-static enum pv_status none_blocks_traps(struct pv_report *report)
+/* The directory of this process's threads, or a negated errno. */
+static long open_tasks(void)
+{
+	static const char directory[] = "/proc/self/task";
+	return system_call(NR_OPEN, (long)directory, O_CLOEXEC_ | O_DIRECTORY_, 0, 0, 0);
+}
+
+/* Leaves the directory of threads open in `tasks` if none does. */
+static enum pv_status none_blocks_traps(long *tasks, struct pv_report *report)
 {
 	/* C libraries block all signals for a moment where threads start and end: look again. */
 	for (unsigned attempts = 0;; attempts++) {
-		long thread = blocked_thread();
+		*tasks = open_tasks();
+		long thread = is_error(*tasks) ? *tasks : blocked_thread(*tasks);
 		if (!thread)
 			return PV_OK;
+		if (!is_error(*tasks))
+			(void)system_call(NR_CLOSE, *tasks, 0, 0, 0, 0);
 		if (thread < 0)
 			return system_failure(report, PV_STEP_THREADS, thread);
 		if (attempts == 50) {

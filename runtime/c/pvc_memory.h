@@ -3,12 +3,13 @@
 #define PVC_MEMORY_H 1
 
 /* A copy of the pages round the sites that are being written, which goes there in one piece with the text between them: a
- * system call costs as much as many sites. Bytes between them are written as they were read. */
+ * system call costs as much as many sites. Bytes between them are written as they were read. A batch whose pages the copy can
+ * hold reads them once. */
 struct window {
-	unsigned char bytes[16 * PAGE]; /* as pages of text are: CPUs copy much faster between equal offsets */
+	unsigned char bytes[64 * PAGE]; /* as pages of text are: CPUs copy much faster between equal offsets */
 	int fd;
 	unsigned char *start;           /* the page that bytes[0] belongs to */
-	size_t filled;                  /* bytes copied from there on */
+	size_t filled;                  /* bytes copied from there on: between flushes, what the text holds */
 	size_t low, high;               /* what has to be written; nothing if low > high */
 };
 /* Not on the stack, which may be that of a small thread's signal handler. Its user holds the lock. */
@@ -16,16 +17,16 @@ static struct window the_window __attribute__((aligned(4096)));
 
 static int flush(struct window *window)
 {
-	const unsigned char *bytes = window->bytes + window->low;
-	uintptr_t at = (uintptr_t)window->start + window->low;
-	size_t left = window->low < window->high ? window->high - window->low : 0;
+	size_t low = window->low, high = window->high;
 
-	if (window->high > PAGE) { /* whole pages: the kernel copies page by page, and pieces across pages twice */
-		bytes = window->bytes;
-		at = (uintptr_t)window->start;
-		left = window->filled;
+	if (low / PAGE < high / PAGE) { /* whole pages: the kernel copies page by page, and pieces across pages twice */
+		low &= ~(size_t)(PAGE - 1);
+		high = (high + PAGE - 1) & ~(size_t)(PAGE - 1);
 	}
-	window->filled = window->high = 0;
+	const unsigned char *bytes = window->bytes + low;
+	uintptr_t at = (uintptr_t)window->start + low;
+	size_t left = low < high ? high - low : 0;
+	window->high = 0;
 	window->low = sizeof window->bytes;
 	while (left) {
 #ifdef __x86_64__
@@ -35,10 +36,10 @@ static int flush(struct window *window)
 #endif
 		if (written == -ERROR_INTR)
 			continue;
-		if (is_error(written))
-			return (int)-written;
-		if (!written)
-			return ERROR_IO;
+		if (is_error(written) || !written) {
+			window->filled = 0; /* nobody knows how much of it the text holds */
+			return written ? (int)-written : ERROR_IO;
+		}
 		bytes += written;
 		at += (uintptr_t)written;
 		left -= (size_t)written;
@@ -56,6 +57,7 @@ static int reach(struct window *window, unsigned char *at, size_t len)
 	    at + len > window->start + sizeof window->bytes) {
 		error = flush(window);
 		window->start = page;
+		window->filled = 0;
 	}
 	while (!error && window->start + window->filled < at + len) {
 		unsigned char *to = window->bytes + window->filled, *from = window->start + window->filled;
@@ -84,11 +86,15 @@ static int window_write(void *context, void *address, const unsigned char *bytes
 	return 0;
 }
 
-/* 0 or a negated errno. */
-static long open_memory(struct window **window)
+static long memory_file(void)
 {
-	static const char memory[] = "/proc/self/mem";
-	long fd = system_call(NR_OPEN, (long)memory, O_RDWR_ | O_CLOEXEC_, 0, 0, 0);
+	static const char path[] = "/proc/self/mem";
+	return system_call(NR_OPEN, (long)path, O_RDWR_ | O_CLOEXEC_, 0, 0, 0);
+}
+
+/* Through the file, if opening it did not fail: 0 or a negated errno. */
+static long open_memory(struct window **window, long fd)
+{
 	if (is_error(fd))
 		return fd;
 	*window = &the_window;
@@ -122,7 +128,7 @@ static enum pv_status write_by_proc_mem(const struct pv_set *set, unsigned flags
 	long undo = map(text.undo_size, READ | WRITE, MAP_PRIVATE_ | MAP_ANONYMOUS_, -1);
 	if (is_error(undo))
 		return system_failure(report, PV_STEP_UNDO_MAP, undo);
-	long opened = open_memory(&window);
+	long opened = open_memory(&window, memory_file());
 	if (is_error(opened)) {
 		status = system_failure(report, PV_STEP_OPEN, opened);
 	} else {

@@ -4,7 +4,7 @@ use crate::branch;
 use crate::choose::{Goal, Outcome, plan_all};
 use crate::error::{Error, Status, Step};
 use crate::features::Features;
-use crate::known::Classes;
+use crate::known::{Classes, Known, Short8};
 use crate::report::{Report, Way};
 use crate::set::Set;
 use crate::table::{FORMAT, Plan, Site};
@@ -101,22 +101,37 @@ pub(crate) unsafe fn prepare(
             admit(address, bytes.len()).map_err(|errno| refused(errno, address))
         })
     }?;
-    let visit = |site: &Site, verified: &Verified<'_>| {
-        if verified.bytes == 0 {
-            return Ok(());
-        }
-        let mut admit = |address, len| {
-            admit(address, len).map_err(|errno| refused(errno, verified.place.site).at(site.op, verified.place.site))
-        };
-        admit(verified.place.site, usize::from(site.len))?;
+    // SAFETY: (27) begun above.
+    unsafe { verify_each(set, goal, &mut report, &mut Admit(admit)) }?;
+    Ok(report)
+}
+
+/// Asks the port about each site that changes.
+struct Admit<F>(F);
+
+impl<F: FnMut(usize, usize) -> Result<(), i32>> Visit for Admit<F> {
+    fn short(&mut self, known: &Known<'_>, seen: Short8) -> Result<(), Error> {
+        (self.0)(seen.address, usize::from(known.plan.len))
+            .map_err(|errno| Error::refused(Step::Admit, errno, seen.address).at(known.class.id, seen.address))
+    }
+
+    fn any(&mut self, known: &Known<'_>, verified: &Verified<'_>) -> Result<(), Error> {
+        let site = verified.place.site;
+        let refused = |errno| Error::refused(Step::Admit, errno, site).at(known.class.id, site);
+        (self.0)(site, usize::from(known.plan.len)).map_err(refused)?;
         if verified.place.stub != 0 {
-            admit(verified.place.stub, set.stub().len())?;
+            (self.0)(verified.place.stub, known.class.set.stub().len()).map_err(refused)?;
         }
         Ok(())
-    };
-    // SAFETY: (27) begun above.
-    unsafe { verify_each(set, goal, &mut report, visit) }?;
-    Ok(report)
+    }
+}
+
+/// What a batch does with a site that was verified and changes.
+pub(crate) trait Visit {
+    /// One of up to 8 bytes.
+    fn short(&mut self, known: &Known<'_>, seen: Short8) -> Result<(), Error>;
+    /// Any other one.
+    fn any(&mut self, known: &Known<'_>, verified: &Verified<'_>) -> Result<(), Error>;
 }
 
 /// The records of ops that a batch is about.
@@ -143,7 +158,7 @@ pub(crate) unsafe fn begin(set: &Set, goal: Goal, options: Options) -> Result<Re
     Ok(Report { sites: sites(set, goal).len(), ..Report::default() })
 }
 
-/// Verifies every site of an op in a batch that was begun, counts the outcomes, and shows each site to `visit`.
+/// Verifies every site of an op in a batch that was begun, counts the outcomes, and shows each site that changes to `visit`.
 ///
 /// # Safety
 ///
@@ -152,7 +167,7 @@ pub(crate) unsafe fn verify_each(
     set: &Set,
     goal: Goal,
     report: &mut Report,
-    mut visit: impl FnMut(&Site, &Verified<'_>) -> Result<(), Error>,
+    visit: &mut impl Visit,
 ) -> Result<(), Error> {
     let mut classes = Classes::new(set);
     let mut rest = sites(set, goal);
@@ -160,20 +175,29 @@ pub(crate) unsafe fn verify_each(
         // SAFETY: (71) plans were filled by `begin`.
         let known = unsafe { classes.of(site) }?;
         let mut count = 0usize;
+        let mut unchanged = 0usize;
+        let forms = known.forms; // a copy: what is written to a journal cannot change it
         let same = rest.iter().take_while(|site| site.class() == known.key);
-        for (site, verified) in same.map_while(|site| Some((site, known.quick(site)?))) {
-            visit(site, &verified)?;
-            report.unchanged += usize::from(verified.bytes == 0);
-            report.bytes += verified.bytes;
+        for seen in same.map_while(|site| forms.as_ref()?.look(site)) {
+            if seen.stands {
+                unchanged += 1;
+            } else {
+                visit.short(known, seen)?;
+            }
             count += 1;
         }
+        report.bytes += (count - unchanged).saturating_mul(usize::from(known.plan.len));
         if count == 0 {
             let verified = verify(known, site)?;
-            visit(site, &verified)?;
-            report.unchanged += usize::from(verified.bytes == 0);
+            if verified.bytes == 0 {
+                unchanged = 1;
+            } else {
+                visit.any(known, &verified)?;
+            }
             report.bytes += verified.bytes;
             count = 1;
         }
+        report.unchanged += unchanged;
         match known.outcome {
             Outcome::Row => report.rows += count,
             Outcome::Nops => report.nops += count,

@@ -7,8 +7,8 @@ use crate::choose::{Outcome, refusal};
 use crate::error::{Error, Status};
 use crate::form::Class;
 use crate::set::Set;
-use crate::table::{KIND_MASK, OPERAND_SLOT_REL, OPERAND_TRAMPOLINE, Plan, SITE_NOCALL, Site};
-use crate::verify::{Place, Verified, classify, locate};
+use crate::table::{KIND_MASK, OP_LIVE, OPERAND_SLOT_REL, OPERAND_TRAMPOLINE, Plan, SITE_LIVE, SITE_NOCALL, Site};
+use crate::verify::{classify, locate};
 
 /// A form of up to 8 bytes with at most one 32-bit field.
 #[derive(Clone, Copy)]
@@ -70,11 +70,24 @@ pub(crate) struct Known<'a> {
     pub(crate) class: Class<'a>,
     pub(crate) plan: &'a Plan,
     pub(crate) outcome: Outcome,
-    forms: Option<Forms>,
+    /// Whether its sites may change while other CPUs run through them.
+    pub(crate) live: bool,
+    pub(crate) forms: Option<Forms>,
 }
 
+/// What a site of up to 8 bytes holds, and what it is to hold: beyond its end, anything.
 #[derive(Clone, Copy)]
-struct Forms {
+pub(crate) struct Short8 {
+    pub(crate) address: usize,
+    pub(crate) found: u64,
+    pub(crate) wanted: u64,
+    /// Whether the two are the same.
+    pub(crate) stands: bool,
+}
+
+/// What the sites of a class are to hold, and what they most often do.
+#[derive(Clone, Copy)]
+pub(crate) struct Forms {
     /// The bytes that belong to the site.
     mask: u64,
     wanted: Short,
@@ -103,36 +116,8 @@ impl<'a> Known<'a> {
                 let call = Short::call(&class).unwrap_or(wanted);
                 Forms { mask: u64::MAX >> (64 - 8 * u32::from(plan.len)), wanted, call, last: call }
             });
-        Ok(Self { key: site.class(), class, plan, outcome, forms })
-    }
-
-    /// The quick answer. `None`: look closer.
-    #[inline]
-    pub(crate) fn quick(&self, site: &Site) -> Option<Verified<'a>> {
-        const PAGE: usize = 4096;
-        let forms = self.forms.as_ref()?;
-        let address = site.anchor();
-        if address % PAGE > PAGE - 8 {
-            return None;
-        }
-        let wanted = forms.wanted.at(address)?;
-        let text = core::ptr::with_exposed_provenance::<u64>(address);
-        // SAFETY: (63) as (20); the 8 bytes lie on the page that the site is on.
-        let found = unsafe { text.read_unaligned() };
-        let holds = |form: u64| (found ^ form) & forms.mask == 0;
-        let place = Place { site: address, stub: 0, stub_call: 0 };
-        let verified = |bytes| Verified {
-            place,
-            plan: self.plan,
-            flags: self.class.op.flags,
-            bytes,
-            short: Some((found, wanted)),
-        };
-        if holds(wanted) {
-            return Some(verified(0));
-        }
-        let ours = forms.call.at(address).is_some_and(holds) || forms.last.at(address).is_some_and(holds);
-        ours.then(|| verified(usize::from(self.plan.len)))
+        let live = class.op.flags & OP_LIVE != 0 && site.kind & SITE_LIVE != 0;
+        Ok(Self { key: site.class(), class, plan, outcome, live, forms })
     }
 
     /// Expects this form at the next site.
@@ -140,6 +125,26 @@ impl<'a> Known<'a> {
         if let (Some(forms), Some(form)) = (&mut self.forms, Short::of(form)) {
             forms.last = form;
         }
+    }
+}
+
+impl Forms {
+    /// The quick answer. `None`: look closer.
+    #[inline]
+    pub(crate) fn look(&self, site: &Site) -> Option<Short8> {
+        const PAGE: usize = 4096;
+        let address = site.anchor();
+        if address % PAGE > PAGE - 8 {
+            return None;
+        }
+        let wanted = self.wanted.at(address)?;
+        let text = core::ptr::with_exposed_provenance::<u64>(address);
+        // SAFETY: (63) as (20); the 8 bytes lie on the page that the site is on.
+        let found = unsafe { text.read_unaligned() };
+        let holds = |form: u64| (found ^ form) & self.mask == 0;
+        let stands = holds(wanted);
+        let ours = stands || self.call.at(address).is_some_and(holds) || self.last.at(address).is_some_and(holds);
+        ours.then_some(Short8 { address, found, wanted, stands })
     }
 }
 

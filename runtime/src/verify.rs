@@ -73,12 +73,8 @@ pub(crate) fn pieces(plan: &Plan, place: Place) -> Result<(Piece, Option<Piece>)
 pub(crate) struct Verified<'a> {
     pub(crate) place: Place,
     pub(crate) plan: &'a Plan,
-    /// The op's flags.
-    pub(crate) flags: u16,
     /// Bytes that must be written; 0: it already is what it should be.
     pub(crate) bytes: usize,
-    /// What a short site holds, and what it is to hold (and beyond it, anything).
-    pub(crate) short: Option<(u64, u64)>,
 }
 
 /// The class and plan of a record, if the table has them.
@@ -103,7 +99,7 @@ pub(crate) fn verify<'a>(known: &mut Known<'a>, site: &Site) -> Result<Verified<
     let (class, plan) = (known.class, known.plan);
     let place = locate(&class, site);
     let here = |status| Error::new(status).at(class.id, place.site);
-    let verified = |bytes| Verified { place, plan, flags: class.op.flags, bytes, short: None };
+    let verified = |bytes| Verified { place, plan, bytes };
     let (piece, stub) = pieces(plan, place).map_err(here)?;
     if class.has_stub() && !stub_is_known(&class, place) {
         return Err(foreign(&class, place));

@@ -3,13 +3,14 @@
 use super::change::{Change, Journal, MAX_INSTRUCTION, Side};
 use super::step::{Action, Progress, State, Verdict, step, verdict};
 use super::{INT3, LiveText, Waiter};
-use crate::batch::{Options, begin, verify_each};
+use crate::batch::{Options, Visit, begin, verify_each};
 use crate::branch;
 use crate::choose::Goal;
 use crate::error::{Error, Status, Step};
+use crate::known::{Known, Short8};
 use crate::report::Report;
 use crate::set::Set;
-use crate::table::{BRANCH_LIVE, BranchSite, NONE, OP_LIVE, SITE_LIVE, Site};
+use crate::table::{BRANCH_LIVE, BranchSite, NONE, SITE_LIVE};
 use crate::verify::{Verified, pieces};
 
 /// Fills the plans of a set, verifies all its sites, and enters those that change into the journal.
@@ -22,49 +23,63 @@ pub(crate) unsafe fn collect(
     goal: Goal,
     options: Options,
     journal: &mut Journal<'_>,
-    mut admit: impl FnMut(usize, usize) -> Result<(), i32>,
+    admit: impl FnMut(usize, usize) -> Result<(), i32>,
 ) -> Result<Report, Error> {
     // SAFETY: (65) the caller's promise.
     let mut report = unsafe { begin(set, goal, options) }?;
-    let mut enter = |live: bool, address: usize, len: u8| {
-        if !live || !(1..=MAX_INSTRUCTION).contains(&usize::from(len)) {
-            return Err(Error::new(Status::NotLive).at(NONE, address));
-        }
-        admit(address, usize::from(len)).map_err(|errno| Error::refused(Step::Admit, errno, address))
-    };
+    let mut collector = Collector { journal, admit };
     let visit_branch = |record: &BranchSite, address, bytes: &[u8]| {
         let flags = set.branches().get(usize::from(record.branch)).map_or(0, |branch| branch.flags);
-        enter(flags & BRANCH_LIVE != 0 && record.flags & SITE_LIVE != 0, address, bytes.len() as u8)?;
-        journal.next(address)?.set(address, bytes);
+        let live = flags & BRANCH_LIVE != 0 && record.flags & SITE_LIVE != 0;
+        collector.enter(live, address, bytes.len())?.set(address, bytes);
         Ok(())
     };
     // SAFETY: (136) the caller's promise.
     unsafe { branch::prepare(set, goal, &mut report, visit_branch) }?;
-    let visit = |site: &Site, verified: &Verified<'_>| {
-        let live = verified.flags & OP_LIVE != 0 && site.kind & SITE_LIVE != 0;
-        let here = |error: Error| Error { op: site.op, ..error };
-        if verified.bytes == 0 {
-            return Ok(());
+    // SAFETY: (66) begun above.
+    unsafe { verify_each(set, goal, &mut report, &mut collector) }?;
+    Ok(report)
+}
+
+/// Enters what changes into the journal, if it may.
+struct Collector<'a, 'room, F> {
+    journal: &'a mut Journal<'room>,
+    admit: F,
+}
+
+impl<F: FnMut(usize, usize) -> Result<(), i32>> Collector<'_, '_, F> {
+    #[inline]
+    fn enter(&mut self, live: bool, address: usize, len: usize) -> Result<&mut Change, Error> {
+        if !live || !(1..=MAX_INSTRUCTION).contains(&len) {
+            return Err(Error::new(Status::NotLive).at(NONE, address));
         }
-        if let Some((found, wanted)) = verified.short {
-            let address = verified.place.site;
-            enter(live, address, site.len).map_err(here)?;
-            journal.next(address).map_err(here)?.set_short(address, site.len, found, wanted);
-            return Ok(());
+        (self.admit)(address, len).map_err(|errno| Error::refused(Step::Admit, errno, address))?;
+        self.journal.next().ok_or_else(|| Error::new(Status::JournalFull).at(NONE, address))
+    }
+}
+
+impl<F: FnMut(usize, usize) -> Result<(), i32>> Visit for Collector<'_, '_, F> {
+    #[inline]
+    fn short(&mut self, known: &Known<'_>, seen: Short8) -> Result<(), Error> {
+        let len = known.plan.len;
+        match self.enter(known.live, seen.address, usize::from(len)) {
+            Ok(change) => change.set_short(seen.address, len, seen.found, seen.wanted),
+            Err(error) => return Err(Error { op: known.class.id, ..error }),
         }
+        Ok(())
+    }
+
+    fn any(&mut self, known: &Known<'_>, verified: &Verified<'_>) -> Result<(), Error> {
+        let here = |error: Error| Error { op: known.class.id, ..error };
         let (piece, stub) = pieces(verified.plan, verified.place)
-            .map_err(|status| Error::new(status).at(site.op, verified.place.site))?;
+            .map_err(|status| Error::new(status).at(known.class.id, verified.place.site))?;
         for piece in stub.iter().chain([&piece]) {
             if !piece.stands() {
-                enter(live, piece.address, piece.len as u8).map_err(here)?;
-                journal.next(piece.address).map_err(here)?.set(piece.address, piece.bytes());
+                self.enter(known.live, piece.address, piece.len).map_err(here)?.set(piece.address, piece.bytes());
             }
         }
         Ok(())
-    };
-    // SAFETY: (66) begun above.
-    unsafe { verify_each(set, goal, &mut report, visit) }?;
-    Ok(report)
+    }
 }
 
 /// Runs the text through the protocol. With `resume`, only those sites that are not yet as they are to be on this side. Ends in

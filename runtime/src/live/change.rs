@@ -1,6 +1,6 @@
 //! What a live batch changes: for each site its address, its old bytes and its new ones.
 
-use crate::error::{Bytes, Error, Status};
+use crate::error::Bytes;
 
 /// The longest x86 instruction, hence the longest site that can be live.
 pub const MAX_INSTRUCTION: usize = 15;
@@ -97,14 +97,12 @@ impl<'a> Journal<'a> {
         Self { room, used: 0 }
     }
 
-    /// The next entry, which is then one of the changes.
+    /// The next entry, which is then one of the changes, if there is room.
     #[inline]
-    pub(crate) fn next(&mut self, address: usize) -> Result<&mut Change, Error> {
-        let Some(change) = self.room.get_mut(self.used) else {
-            return Err(Error::new(Status::JournalFull).at(crate::table::NONE, address));
-        };
+    pub(crate) fn next(&mut self) -> Option<&mut Change> {
+        let change = self.room.get_mut(self.used)?;
         self.used = self.used.wrapping_add(1);
-        Ok(change)
+        Some(change)
     }
 
     pub(crate) fn changes(&self) -> &[Change] {

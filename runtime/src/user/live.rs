@@ -228,13 +228,14 @@ fn write(changes: &[Change], view: View) -> Result<Way, Error> {
         return Ok(Way::Window);
     }
     trap::install().map_err(|errno| Error::refused(Step::TrapHandler, errno, 0))?;
-    threads::none_blocks_traps()?;
+    let tasks = threads::directory()?;
+    threads::none_blocks_traps(&tasks)?;
     match view {
         View::Window => through(&mut Window::open(changes)?, changes).map_err(failed).map(|()| Way::Window),
         _ => {
             static PROBED: AtomicU32 = AtomicU32::new(0);
             // SAFETY: (146) the lock is held.
-            let mut memory = unsafe { Memory::open(PROBED.load(SeqCst) == 0) }?;
+            let mut memory = unsafe { Memory::new(threads::memory(&tasks)?, PROBED.load(SeqCst) == 0) }?;
             PROBED.store(1, SeqCst);
             through(&mut memory, changes).map_err(failed).map(|()| Way::ProcMem)
         }
@@ -263,7 +264,10 @@ pub(crate) fn settle_unfinished() -> bool {
     }
     let _ = sys::register_membarrier();
     // SAFETY: (147) the caller's promise.
-    let Ok(mut memory) = (unsafe { Memory::open(false) }) else { return false };
+    let Ok(mut memory) = threads::directory().and_then(|tasks| unsafe { Memory::new(threads::memory(&tasks)?, false) })
+    else {
+        return false;
+    };
     // On if a site has its new form already, which somebody may have seen; else back.
     let changes = shared.changes();
     let side = if changes.iter().any(|change| change.stands(Side::New)) { Side::New } else { Side::Old };

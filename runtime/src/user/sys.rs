@@ -22,6 +22,7 @@ const SIGSET_LEN: usize = 8;
 const SYS_READ: usize = 0;
 const SYS_OPEN: usize = 2;
 const SYS_CLOSE: usize = 3;
+const SYS_LSEEK: usize = 8;
 const SYS_MMAP: usize = 9;
 pub(crate) const SYS_MPROTECT: usize = 10;
 const SYS_MUNMAP: usize = 11;
@@ -88,13 +89,14 @@ impl File {
         unsafe { call(SYS_OPEN, [path.as_ptr().expose_provenance(), flags, 0, 0, 0, 0]) }.map(File)
     }
 
-    /// Opens a file of this directory for reading; `path` ends with NUL.
-    pub(crate) fn open_in(&self, path: &[u8; 32]) -> Result<Self, i32> {
+    /// Opens a file from this directory on, for reading or both; `path` ends with NUL.
+    pub(crate) fn open_in(&self, path: &[u8; 32], writable: bool) -> Result<Self, i32> {
         const ENAMETOOLONG: i32 = 36;
         if !path.contains(&0) {
             return Err(ENAMETOOLONG);
         }
-        let args = [self.0, path.as_ptr().expose_provenance(), O_CLOEXEC | READ_ONLY, 0, 0, 0];
+        let flags = O_CLOEXEC | if writable { READ_WRITE } else { READ_ONLY };
+        let args = [self.0, path.as_ptr().expose_provenance(), flags, 0, 0, 0];
         // SAFETY: (119) as (32), checked above.
         unsafe { call(SYS_OPENAT, args) }.map(File)
     }
@@ -103,6 +105,13 @@ impl File {
     pub(crate) fn read(&self, buffer: &mut [u8]) -> Result<usize, i32> {
         // SAFETY: (120) the kernel writes at most that many bytes.
         unsafe { call(SYS_READ, [self.0, buffer.as_mut_ptr().expose_provenance(), buffer.len(), 0, 0, 0]) }
+    }
+
+    /// Back to the start of this file.
+    pub(crate) fn rewind(&self) -> Result<(), i32> {
+        const SEEK_SET: usize = 0;
+        // SAFETY: (149) no memory is involved.
+        unsafe { call(SYS_LSEEK, [self.0, 0, SEEK_SET, 0, 0, 0]) }.map(|_| ())
     }
 
     /// The next entries of this directory, as `struct linux_dirent64`; 0 bytes at its end.

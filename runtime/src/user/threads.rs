@@ -6,11 +6,25 @@ use crate::error::{Error, Step};
 /// How often a thread is looked at again that blocks SIGTRAP: C libraries do for a moment, where threads start and end.
 const ATTEMPTS: usize = 50;
 
+/// The directory of this process's threads.
+pub(crate) fn directory() -> Result<File, Error> {
+    File::directory(c"/proc/self/task").map_err(|errno| Error::refused(Step::Threads, errno, 0))
+}
+
+/// `/proc/self/mem`, from the directory of threads: half of what opening it costs is the way there.
+pub(crate) fn memory(tasks: &File) -> Result<File, Error> {
+    let mut path = [0; 32];
+    for (to, from) in path.iter_mut().zip(b"../mem") {
+        *to = *from;
+    }
+    tasks.open_in(&path, true).map_err(|errno| Error::refused(Step::OpenMemory, errno, 0))
+}
+
 /// Refuses if a thread other than this one blocks SIGTRAP.
-pub(crate) fn none_blocks_traps() -> Result<(), Error> {
+pub(crate) fn none_blocks_traps(tasks: &File) -> Result<(), Error> {
     let mut attempts = 0usize;
     loop {
-        match blocked_thread().map_err(|errno| Error::refused(Step::Threads, errno, 0))? {
+        match blocked_thread(tasks).map_err(|errno| Error::refused(Step::Threads, errno, 0))? {
             None => return Ok(()),
             Some(thread) if attempts == ATTEMPTS => {
                 const EBUSY: i32 = 16;
@@ -19,15 +33,17 @@ pub(crate) fn none_blocks_traps() -> Result<(), Error> {
             Some(_) => {
                 attempts = attempts.wrapping_add(1);
                 sys::pause(200_000);
+                tasks.rewind().map_err(|errno| Error::refused(Step::Threads, errno, 0))?;
             }
         }
     }
 }
 
 /// The id of a thread that blocks SIGTRAP.
-fn blocked_thread() -> Result<Option<usize>, i32> {
+fn blocked_thread(tasks: &File) -> Result<Option<usize>, i32> {
+    /// At least what an entry takes.
+    const ENTRY: usize = 64;
     let own = sys::thread_id();
-    let tasks = File::directory(c"/proc/self/task")?;
     let mut buffer = [0u8; 2048];
     loop {
         let len = tasks.entries(&mut buffer)?;
@@ -42,10 +58,13 @@ fn blocked_thread() -> Result<Option<usize>, i32> {
             rest = after;
             let name = entry.get(19..).unwrap_or(&[]);
             if let Some(thread) = number(name).filter(|&thread| thread != own)
-                && blocks_traps(&tasks, name)?
+                && blocks_traps(tasks, name)?
             {
                 return Ok(Some(thread));
             }
+        }
+        if len + ENTRY <= buffer.len() {
+            return Ok(None); // one more would have had room
         }
     }
 }
@@ -68,7 +87,7 @@ fn blocks_traps(tasks: &File, thread: &[u8]) -> Result<bool, i32> {
     }
     // `stat` costs the kernel half of what `status` does.
     let mut stat = [0u8; 1024];
-    let read = tasks.open_in(&path).and_then(|file| file.read(&mut stat));
+    let read = tasks.open_in(&path, false).and_then(|file| file.read(&mut stat));
     match read {
         Ok(len) => Ok(signals(stat.get(..len).unwrap_or(&[])).is_some_and(|blocked| blocked >> (SIGTRAP - 1) & 1 != 0)),
         Err(ENOENT | ESRCH) => Ok(false), // it has ended

@@ -12,34 +12,33 @@ use core::sync::atomic::Ordering::SeqCst;
 
 /// Live text through `/proc/self/mem`. Changes are collected in a copy of the pages around them, and go there in one piece with
 /// the text between them: a system call costs as much as many sites. Bytes between them are written as they were read, so
-/// a thread that executes them sees what it saw before.
+/// a thread that executes them sees what it saw before. A batch whose pages the copy can hold reads them once.
 pub(crate) struct Memory {
     file: File,
     window: &'static mut [u8],
-    /// The page that the window begins with, and how many bytes were copied from there on.
+    /// The page that the window begins with, and how many bytes were copied from there on: between flushes, what the text
+    /// holds.
     start: usize,
     filled: usize,
     /// What has to be written.
     changed: Range<usize>,
 }
 
-const WINDOW: usize = 16 * PAGE;
+const WINDOW: usize = 64 * PAGE;
 
 /// As pages of text are: CPUs copy much faster between equal offsets.
 #[repr(align(4096))]
 struct Aligned([u8; WINDOW]);
 
 impl Memory {
-    /// Opens it; `probe` writes to a page of the patcher's own first.
+    /// Through this file; `probe` writes to a page of the patcher's own first.
     ///
     /// # Safety
     ///
     /// The caller is the only patcher in the process while this lives.
-    pub(crate) unsafe fn open(probe: bool) -> Result<Self, Error> {
+    pub(crate) unsafe fn new(file: File, probe: bool) -> Result<Self, Error> {
         /// Not on the stack: it may be that of a small thread's signal handler.
         static COPY: Scratch<Aligned> = Scratch::new(Aligned([0; WINDOW]));
-        let open = |errno| Error::refused(Step::OpenMemory, errno, 0);
-        let file = File::open(c"/proc/self/mem", true).map_err(open)?;
         if probe {
             memory::probe(&file)?;
         }
@@ -57,7 +56,7 @@ impl Memory {
         let continues = (self.start..=behind).contains(&page) && address.wrapping_add(len) <= self.start + WINDOW;
         if !continues {
             self.flush()?;
-            self.start = page;
+            (self.start, self.filled) = (page, 0);
         }
         while self.start.wrapping_add(self.filled) < address.wrapping_add(len) {
             let (at, filled) = (self.start.wrapping_add(self.filled), self.filled.wrapping_add(PAGE));
@@ -70,14 +69,17 @@ impl Memory {
 
     fn flush(&mut self) -> Result<(), i32> {
         let mut changed = core::mem::replace(&mut self.changed, UNCHANGED);
-        if changed.end > PAGE {
+        if changed.start / PAGE < changed.end / PAGE {
             // Whole pages: the kernel copies page by page, from a page of its own, and pieces across pages twice.
-            changed = 0..self.filled;
+            changed = changed.start & !(PAGE - 1)..changed.end.next_multiple_of(PAGE);
         }
-        self.filled = 0;
         let at = self.start.wrapping_add(changed.start);
         // SAFETY: (102) what changes are verified sites, in the order of the protocol.
-        unsafe { self.file.write_at(self.window.get(changed).unwrap_or(&[]), at) }
+        let result = unsafe { self.file.write_at(self.window.get(changed).unwrap_or(&[]), at) };
+        if result.is_err() {
+            self.filled = 0; // nobody knows how much of it the text holds
+        }
+        result
     }
 }
 
@@ -101,17 +103,21 @@ impl LiveText for Memory {
         shared().announce(progress);
     }
 
+    #[inline]
     fn write(&mut self, address: usize, bytes: &[u8]) -> Result<(), i32> {
         let mut start = address.wrapping_sub(self.start);
-        if start >= self.filled || start.wrapping_add(bytes.len()) > self.filled {
+        if start.saturating_add(bytes.len()) > self.filled {
             self.reach(address, bytes.len())?;
             start = address.wrapping_sub(self.start);
         }
-        let end = start.wrapping_add(bytes.len());
-        for (to, from) in self.window.get_mut(start..end).unwrap_or(&mut []).iter_mut().zip(bytes) {
-            *to = *from;
+        let end = start.saturating_add(bytes.len());
+        copy_short(self.window.get_mut(start..end).unwrap_or(&mut []), bytes);
+        if start < self.changed.start {
+            self.changed.start = start;
         }
-        self.changed = self.changed.start.min(start)..self.changed.end.max(end);
+        if end > self.changed.end {
+            self.changed.end = end;
+        }
         Ok(())
     }
 
@@ -153,6 +159,26 @@ impl Window {
             }
         }
         sys::membarrier()
+    }
+}
+
+/// Copies a part of a site without calling memcpy: 4 to 8 bytes by two moves that may overlap.
+#[inline]
+fn copy_short(to: &mut [u8], from: &[u8]) {
+    if from.len() <= 8
+        && let (Some(first), Some(last)) = (from.first_chunk(), from.last_chunk())
+    {
+        let (first, last) = (u32::from_ne_bytes(*first), u32::from_ne_bytes(*last));
+        if let Some(to) = to.first_chunk_mut() {
+            *to = first.to_ne_bytes();
+        }
+        if let Some(to) = to.last_chunk_mut() {
+            *to = last.to_ne_bytes();
+        }
+        return;
+    }
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
     }
 }
 
@@ -211,13 +237,14 @@ impl LiveText for Window {
 
     fn write(&mut self, address: usize, bytes: &[u8]) -> Result<(), i32> {
         let text = core::ptr::with_exposed_provenance_mut::<u8>(address);
-        match (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        match (bytes.first_chunk(), bytes.last_chunk()) {
             (Some(first), Some(last)) if bytes.len() <= 8 => {
+                let (first, last) = (u32::from_ne_bytes(*first), u32::from_ne_bytes(*last));
                 // SAFETY: (106) part of a verified site, on pages that `open` made writable. The two may overlap, and hold
-                // the same bytes there.
+                // the same bytes there. Not volatile: x86 stores may be unaligned, `write_volatile` may not.
                 unsafe {
-                    text.cast::<[u8; 4]>().write_volatile(*first);
-                    text.wrapping_add(bytes.len() - 4).cast::<[u8; 4]>().write_volatile(*last);
+                    text.cast::<u32>().write_unaligned(first);
+                    text.wrapping_add(bytes.len() - 4).cast::<u32>().write_unaligned(last);
                 }
             }
             _ => {
