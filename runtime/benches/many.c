@@ -3,6 +3,7 @@
  *
  * many start SITES STEP ROUNDS   patching at start, beside the least that writing can cost
  * many live SITES STEP ROUNDS    live, through /proc/self/mem and through a window, while a second thread spins
+ * many forks SITES STEP ROUNDS   no figures: children that are made while a thread patches at start do so, too
  *
  * Text: pages of a file, mapped privately, as a program's are; a call through the slot every STEP bytes.
  */
@@ -15,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -183,6 +185,33 @@ static void live_bench(size_t rounds)
 	pthread_join(thread, 0);
 }
 
+static void *keep_patching(void *unused)
+{
+	while (!stop)
+		CHECK(pv_patch_with(&set, 0, 0, &report) == PV_OK && pv_unpatch(&set, &report) == PV_OK);
+	return unused;
+}
+
+/* The lock that they inherit is most often taken, by a thread that they have not. */
+static void forks(size_t rounds)
+{
+	pthread_t thread;
+	int status;
+	map_arena(0);
+	CHECK(!pthread_create(&thread, 0, keep_patching, 0));
+	for (size_t round = 0; round < rounds; round++) {
+		pid_t child = fork();
+		if (!child) {
+			alarm(20);
+			map_arena(0);
+			_exit(pv_patch_with(&set, 0, 0, &report) != PV_OK || report.rows != sites);
+		}
+		CHECK(waitpid(child, &status, 0) == child && !status);
+	}
+	stop = 1;
+	pthread_join(thread, 0);
+}
+
 int main(int argc, char **argv)
 {
 	CHECK(argc == 5);
@@ -191,6 +220,8 @@ int main(int argc, char **argv)
 	make_text();
 	if (!strcmp(argv[1], "start"))
 		start_bench(strtoul(argv[4], 0, 10));
+	else if (!strcmp(argv[1], "forks"))
+		forks(strtoul(argv[4], 0, 10));
 	else
 		live_bench(strtoul(argv[4], 0, 10));
 	return 0;

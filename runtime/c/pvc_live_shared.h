@@ -58,6 +58,23 @@ static int is_forked(void)
 	return token && !LOAD(*token);
 }
 
+/* Makes the page by which a forked child is known, if there is none; needs no lock. 0 or a negated errno. */
+static long make_token(void)
+{
+	uint32_t *none = 0;
+	if (LOAD(pv_live_1.token))
+		return 0;
+	long page = map(PAGE, READ | WRITE, MAP_PRIVATE_ | MAP_ANONYMOUS_, -1);
+	if (is_error(page))
+		return page;
+	long result = system_call(NR_MADVISE, page, PAGE, MADV_WIPEONFORK_, 0, 0);
+	*(uint32_t *)page = 1;
+	if (is_error(result) || !__atomic_compare_exchange_n(&pv_live_1.token, &none, (uint32_t *)page, 0, __ATOMIC_SEQ_CST,
+							     __ATOMIC_SEQ_CST))
+		(void)system_call(NR_MUNMAP, page, PAGE, 0, 0, 0); /* or another thread was faster */
+	return is_error(result) ? result : 0;
+}
+
 /* In a forked child: ends what the parent's patcher was about. That thread does not exist here, and the text is the child's
  * own copy. (A child by vfork shares memory and token with its parent.) */
 static void adopt(void)
@@ -84,6 +101,8 @@ static uint64_t lock_patchers(void)
 {
 	uint64_t signals = block_signals(~(uint64_t)0);
 	uint32_t taken = 0;
+	/* Before the lock: a child made while it is taken must be able to tell. If that fails a live batch says so. */
+	(void)make_token();
 	if (is_forked())
 		adopt();
 	if (!__atomic_compare_exchange_n(&pv_live_1.lock, &taken, 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
@@ -134,18 +153,9 @@ static enum pv_status get_journal(size_t room, struct journal *journal, struct p
 /* What must be there before the first batch. */
 static enum pv_status set_up(struct pv_report *report)
 {
-	if (!LOAD(pv_live_1.token)) {
-		long page = map(PAGE, READ | WRITE, MAP_PRIVATE_ | MAP_ANONYMOUS_, -1);
-		if (is_error(page))
-			return system_failure(report, PV_STEP_PROBE_MAP, page);
-		long result = system_call(NR_MADVISE, page, PAGE, MADV_WIPEONFORK_, 0, 0);
-		if (is_error(result)) {
-			(void)system_call(NR_MUNMAP, page, PAGE, 0, 0, 0);
-			return system_failure(report, PV_STEP_PROBE_MAP, result);
-		}
-		*(uint32_t *)page = 1;
-		STORE(pv_live_1.token, (uint32_t *)page);
-	}
+	long token = make_token();
+	if (is_error(token))
+		return system_failure(report, PV_STEP_PROBE_MAP, token);
 	if (!LOAD(pv_live_1.registered)) {
 		long result = system_call(NR_MEMBARRIER, REGISTER_SYNC_CORE, 0, 0, 0, 0);
 		if (is_error(result))

@@ -1,4 +1,5 @@
-//! What patching may cost, in system calls and page faults, however many sites there are. Times are for the benchmarks.
+//! What patching at start may cost, in system calls and page faults, however many sites there are (times are for the
+//! benchmarks), and that a child which is made meanwhile can patch, too.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
@@ -11,7 +12,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 
-/// A child forked while another thread patches would find the lock taken: patching at start is for programs with one thread.
+/// One at a time: a child that is made shares the pages of its parent, which then takes faults to write to them.
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// System calls of a traced child of this thread that `count` counts, from its first stop to its end.
@@ -132,5 +133,53 @@ fn patching_again_takes_no_page_faults() {
     let faults = page_faults() - before;
     assert!(faults < 20, "{faults} page faults on {} private pages", len / 4096);
     let program = Command::new(c_program()).args(["start", "200000", "17", "1"]).output().unwrap();
+    assert!(program.status.success(), "{}", String::from_utf8_lossy(&program.stderr));
+}
+
+/// The lock that such a child inherits is most often taken, by a thread that it has not.
+#[test]
+fn children_do_not_wait_for_their_parents_lock() {
+    let _alone = ALONE.lock();
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    const SITES: usize = 2000;
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (file, len) = text(SITES, 17);
+            let arena = Arena::new(&file, len, libc::PROT_READ | libc::PROT_EXEC);
+            fill(&arena, SITES, 17);
+            let mut fixture = Fixture::new();
+            let set = fixture.set(&arena, SITES);
+            while !stop.load(Relaxed) {
+                // SAFETY: nothing runs the text, and no other test knows it.
+                unsafe {
+                    user::patch_as(&set, Features::NONE, Options::default()).unwrap();
+                    user::unpatch(&set).unwrap();
+                }
+            }
+        });
+        // Made here: a child finds the locks of the allocator as they happen to be.
+        let (file, len) = text(300, 17);
+        let arena = Arena::new(&file, len, libc::PROT_READ | libc::PROT_EXEC);
+        fill(&arena, 300, 17);
+        let mut fixture = Fixture::new();
+        let set = fixture.set(&arena, 300);
+        for _ in 0..50 {
+            // SAFETY: the child calls the patcher and ends; the alarm ends it if it waits.
+            unsafe {
+                let child = libc::fork();
+                if child == 0 {
+                    libc::alarm(20);
+                    let done = user::patch_as(&set, Features::NONE, Options::default());
+                    libc::_exit(i32::from(!done.is_ok_and(|report| report.rows == 300)));
+                }
+                let mut status = 0;
+                assert_eq!(libc::waitpid(child, &mut status, 0), child);
+                assert_eq!(status, 0, "the child's lock");
+            }
+        }
+        stop.store(true, Relaxed);
+    });
+    let program = Command::new(c_program()).args(["forks", "2000", "17", "50"]).output().unwrap();
     assert!(program.status.success(), "{}", String::from_utf8_lossy(&program.stderr));
 }

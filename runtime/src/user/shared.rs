@@ -78,6 +78,8 @@ impl Locked {
     /// Waits for the lock. All signals must be blocked: a handler that patches would wait for its own thread.
     pub(crate) fn new() -> Self {
         let shared = shared();
+        // Before the lock: a child made while it is taken must be able to tell. If that fails a live batch says so.
+        let _ = shared.make_token();
         if shared.is_forked() {
             shared.adopt();
         }
@@ -99,18 +101,11 @@ impl Drop for Locked {
 }
 
 impl Locked {
-    /// What must be there before the first batch: the token, and the registration for membarrier.
+    /// What must be there before the first live batch: the token, and the registration for membarrier.
     pub(crate) fn set_up(&self) -> Result<(), (crate::Step, i32)> {
         use crate::Step;
         let shared = self.0;
-        if shared.token.load(SeqCst).is_null() {
-            let page = Pages::map(PAGE, PROT_READ | PROT_WRITE, None).map_err(|errno| (Step::Map, errno))?;
-            page.wipe_on_fork().map_err(|errno| (Step::Map, errno))?;
-            let token = page.leak().cast::<AtomicU32>();
-            // SAFETY: (82) a page of our own, never unmapped.
-            unsafe { &*token }.store(1, SeqCst);
-            shared.token.store(token, SeqCst);
-        }
+        shared.make_token().map_err(|errno| (Step::Map, errno))?;
         if shared.registered.load(SeqCst) == 0 {
             sys::register_membarrier().map_err(|errno| (Step::Register, errno))?;
             shared.registered.store(1, SeqCst);
@@ -157,6 +152,22 @@ impl Locked {
 }
 
 impl Shared {
+    /// Makes the page by which a forked child is known, if there is none. Needs no lock.
+    fn make_token(&self) -> Result<(), i32> {
+        if !self.token.load(SeqCst).is_null() {
+            return Ok(());
+        }
+        let page = Pages::map(PAGE, PROT_READ | PROT_WRITE, None)?;
+        page.wipe_on_fork()?;
+        let token = page.start().cast::<AtomicU32>();
+        // SAFETY: (82) a page of our own.
+        unsafe { &*token }.store(1, SeqCst);
+        if self.token.compare_exchange(core::ptr::null_mut(), token, SeqCst, SeqCst).is_ok() {
+            let _ = page.leak(); // for ever; otherwise another thread was faster, and this page goes
+        }
+        Ok(())
+    }
+
     /// Whether this process is a forked child that has not taken over yet.
     pub(crate) fn is_forked(&self) -> bool {
         let token = self.token.load(SeqCst);

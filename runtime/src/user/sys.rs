@@ -267,9 +267,10 @@ pub(crate) fn raise(signal: usize) {
     let _ = unsafe { call(SYS_TGKILL, [process_id() as usize, thread_id(), signal, 0, 0, 0]) };
 }
 
+/// Never 0.
 pub(crate) fn process_id() -> u32 {
     // SAFETY: (127) as (126).
-    unsafe { call(SYS_GETPID, [0; 6]) }.unwrap_or(0) as u32
+    unsafe { call(SYS_GETPID, [0; 6]) }.map_or(u32::MAX, |id| id as u32)
 }
 
 pub(crate) fn thread_id() -> usize {

@@ -7,6 +7,7 @@
 
 mod faults;
 mod forks;
+mod policies;
 mod table;
 mod toggles;
 mod traps;
@@ -147,6 +148,8 @@ const CASES: &[(&str, fn())] = &[
     ("traps::a_handler_over_ours_is_refused", traps::a_handler_over_ours_is_refused),
     ("forks::children_of_a_batch", forks::children_of_a_batch),
     ("forks::vfork", forks::vfork),
+    ("policies::mdwe", policies::mdwe),
+    ("policies::sealed", policies::sealed),
     ("faults::every_system_call", faults::every_system_call),
     ("faults::every_byte", faults::every_byte),
     ("faults::no_barrier", faults::no_barrier),
