@@ -33,6 +33,30 @@ pub(crate) fn c_runtime() -> Vec<(&'static str, PathBuf)> {
     ["gcc", "clang-19"].map(build).into()
 }
 
+/// A position-independent program with this many sites (6 bytes each) and their records, which does nothing.
+#[allow(dead_code, reason = "not all benchmarks run it")]
+pub(crate) fn with_table(sites: usize) -> PathBuf {
+    use std::fmt::Write;
+    let directory = scratch(&format!("table-{sites}"));
+    std::fs::create_dir_all(&directory).expect("a scratch directory");
+    let mut assembly = String::from(
+        ".text\n.globl main\nmain: xor %eax, %eax\nret\n.p2align 12\nslot: .quad 0\nsites:\n\
+         .section pv_sites_bench,\"a\",@progbits\n.p2align 3\n.section .note.GNU-stack,\"\",@progbits\n",
+    );
+    for index in 0..sites {
+        let at = 6 * index;
+        writeln!(
+            assembly,
+            ".text\ncall *slot(%rip)\n.section pv_sites_bench\n.long sites + {at} - .\n.short 0\n.byte 6, 1"
+        )
+        .expect("a String");
+    }
+    std::fs::write(directory.join("table.s"), assembly).expect("a scratch file");
+    let program = directory.join("table");
+    run(Command::new("gcc").args(["-pie", "-o"]).arg(&program).arg(directory.join("table.s")));
+    program
+}
+
 /// XRay on as many functions, `step` bytes from each other: the program.
 #[allow(dead_code, reason = "not all benchmarks compare with it")]
 pub(crate) fn xray(functions: usize, step: usize) -> PathBuf {
