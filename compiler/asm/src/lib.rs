@@ -24,6 +24,7 @@ mod items;
 mod kinds;
 mod layout;
 mod lexer;
+mod line_memo;
 mod lines;
 mod listing;
 mod matcher;

@@ -2,6 +2,7 @@
 
 use crate::assembler::Assembler;
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::line_memo::LineMemo;
 use crate::{Assembly, Options};
 use std::borrow::Cow;
 use std::io::{self, Read, Write};
@@ -87,7 +88,9 @@ impl<'t> Lines<'t> {
 /// ```
 pub fn assemble_lines(text: &str, options: &Options) -> (String, usize) {
     let mut out = Vec::with_capacity(text.len() / 2);
-    let failed = Lines::new(*options).assemble_all(text, &mut out);
+    let mut known = LineMemo::default();
+    known.grow(text.len());
+    let failed = Lines::new(*options).assemble_all(text, &mut known, &mut out);
     (String::from_utf8(out).unwrap_or_default(), failed)
 }
 
@@ -110,6 +113,7 @@ pub fn assemble_lines_stream(mut input: impl Read, mut output: impl Write, optio
     let mut filled = 0;
     let mut failed = 0;
     let mut out = Vec::with_capacity(PIECE);
+    let mut known = LineMemo::default();
     let mut total = 0;
     let mut idle = Assembler::new(*options);
     loop {
@@ -137,8 +141,9 @@ pub fn assemble_lines_stream(mut input: impl Read, mut output: impl Write, optio
                 Ok(text) => Cow::Borrowed(text),
                 Err(_) => String::from_utf8_lossy(&buffer[..end]),
             };
+            known.grow(total);
             let mut lines = Lines::with(idle, *options, total);
-            failed += lines.assemble_all(&text, &mut out);
+            failed += lines.assemble_all(&text, &mut known, &mut out);
             idle = lines.assembler.recycled();
             output.write_all(&out)?;
             out.clear();
@@ -214,44 +219,56 @@ impl<'t> Lines<'t> {
     }
 
     /// Every line of `text`, as [`assemble_lines`] describes it; gives the number of those that failed.
-    fn assemble_all(&mut self, text: &'t str, out: &mut Vec<u8>) -> usize {
+    fn assemble_all(&mut self, text: &'t str, known: &mut LineMemo, out: &mut Vec<u8>) -> usize {
         self.assembler.brief = true;
         self.assembler.source = text;
         self.assembler.cur.text = text.as_bytes();
         let mut failed = 0;
         let mut start = 0;
         while start < text.len() {
+            let mut probe = None;
+            if known.pays() {
+                let end = line_end(text.as_bytes(), start);
+                probe = known.probe(text.as_bytes(), start, end);
+                if let Some((code, length)) = probe.as_ref().and_then(|probe| known.recall(probe)) {
+                    push_short_hex(out, code, length);
+                    start = end + 1;
+                    continue;
+                }
+            }
             if !self.assembler.is_pristine() {
                 self.clear();
             }
             self.assembler.cur.pos = start;
             // A line that is one common statement is not looked through for its end first.
             let quick = self.assembler.quick_alone().zip(self.assembler.out.first_chunk());
-            let end = self.assembler.cur.pos;
-            let end = match quick {
+            let mut end = self.assembler.cur.pos;
+            match quick {
                 Some((length, code)) if matches!(text.as_bytes().get(end), None | Some(b'\n')) => {
                     push_short_hex(out, code, length);
-                    end
+                    known.remember(probe, &code[..length]);
                 }
                 _ => {
-                    let end = line_end(text.as_bytes(), start);
-                    failed += usize::from(!self.assemble_one(text, start..end, out));
-                    end
+                    end = line_end(text.as_bytes(), start);
+                    match self.assemble_one(text, start..end, out) {
+                        Some(code) => known.remember(probe, code),
+                        None => failed += 1,
+                    }
                 }
-            };
+            }
             start = end + 1;
         }
         failed
     }
 
-    /// A line that is not one common statement; whether it is right.
-    fn assemble_one(&mut self, text: &'t str, line: std::ops::Range<usize>, out: &mut Vec<u8>) -> bool {
+    /// A line that is not one common statement; its code, if it is right.
+    fn assemble_one(&mut self, text: &'t str, line: std::ops::Range<usize>, out: &mut Vec<u8>) -> Option<&[u8]> {
         self.clear();
         self.assembler.run_line(text, line);
         match self.outcome() {
             Ok(code) => {
                 push_hex(out, code);
-                true
+                Some(code)
             }
             Err(errors) => {
                 out.extend_from_slice(b"error: ");
@@ -259,7 +276,7 @@ impl<'t> Lines<'t> {
                     out.extend_from_slice(first.message.replace('\n', " ").as_bytes());
                 }
                 out.push(b'\n');
-                false
+                None
             }
         }
     }
