@@ -99,7 +99,7 @@ static long open_memory(struct window **window, long fd)
 		return fd;
 	*window = &the_window;
 	the_window.fd = (int)fd;
-	the_window.start = 0;
+	the_window.start = the_window.bytes; /* no text: the first write goes elsewhere */
 	the_window.filled = the_window.high = 0;
 	the_window.low = sizeof the_window.bytes;
 	return 0;

@@ -7,6 +7,7 @@ mod layout;
 mod link;
 mod plugins;
 mod programs;
+mod sanitizers;
 mod sites;
 mod switches;
 mod warnings;
