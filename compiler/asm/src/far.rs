@@ -100,6 +100,21 @@ impl Assembler<'_> {
         other.unwrap_or(form)
     }
 
+    /// The list that `data16 push $1000` and `data32 push $1000` mean: the immediate is of the size that the prefix makes,
+    /// as in a suffixed `push`, whose forms bring the prefix.
+    #[cold]
+    pub(crate) fn push_of_other_size(&mut self, list: u16) -> u16 {
+        if self.insn.count != 1 || !self.insn.ops[0].is_immediate() || list != self.list_of("push") {
+            return list;
+        }
+        self.insn.prefixes.data = false;
+        self.list_of(match (self.mode, self.syntax) {
+            (crate::Mode::Bits16, Syntax::Att) => "pushl",
+            (crate::Mode::Bits16, Syntax::Intel) => "pushd",
+            _ => "pushw",
+        })
+    }
+
     /// Whether the mask and the zeroing stand where they must, behind the destination.
     pub(crate) fn mask_is_at_destination(&self) -> bool {
         let destination = match self.syntax {

@@ -142,7 +142,8 @@ impl List {
 impl Assembler<'_> {
     /// Chooses the form and encodes.
     pub(crate) fn select(&mut self, name: &'static Name, list_index: u16) -> Result<(), Failed> {
-        let list = List::at(list_index);
+        let list = if self.insn.prefixes.data { self.push_of_other_size(list_index) } else { list_index };
+        let list = List::at(list);
         let count = self.insn.count;
         if self.insn.rounding != 0 {
             self.check_rounding_place()?;
