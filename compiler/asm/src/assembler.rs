@@ -6,7 +6,7 @@ use crate::layout::{Mark, Pending};
 use crate::lexer::{CLASS, Cursor, DIGIT, WORD};
 use crate::operand::Operand;
 use crate::prefixes::{Prefixes, hint};
-use crate::symbols::{Definition, Place, Symbols, Value};
+use crate::symbols::{Place, Symbols, Value};
 use crate::table::{self, Name};
 use crate::{Assembly, Item, ItemKind, Items, Mode, Options, Syntax};
 use std::ops::Range;
@@ -69,7 +69,7 @@ pub(crate) struct Assembler<'t> {
     pub(crate) brief: bool,
     /// Symbols mentioned and branches made so far.
     pub(crate) mentions: usize,
-    /// Shapes that were seen before, see `quick.rs`.
+    /// Shapes that were seen before, see `quick/mod.rs`.
     pub(crate) shapes: Box<[crate::quick::Shape]>,
 }
 
@@ -316,128 +316,6 @@ impl<'t> Assembler<'t> {
             self.insn.name = start as u32..end as u32;
             return self.instruction(name);
         }
-    }
-
-    /// `name:` or `name =` with blanks between.
-    fn label_ahead(&self) -> bool {
-        let mut ahead = self.cur;
-        ahead.space();
-        match ahead.peek() {
-            b':' => {
-                // `ds : mov` is no label, but nobody writes one with blanks around.
-                true
-            }
-            b'=' => ahead.peek_at(1) != b'=',
-            _ => false,
-        }
-    }
-
-    fn label_or_assignment(&mut self, start: usize, end: usize) -> Result<(), Failed> {
-        self.cur.space();
-        if self.insn.start as usize != start {
-            let span = start..end;
-            self.report(
-                Diagnostic::error(ErrorKind::Prefix, span, "a prefix needs an instruction behind it")
-                    .label("this is a label"),
-            );
-            return Err(Failed);
-        }
-        if self.cur.eat(b'=') {
-            let once = self.cur.eat(b'=');
-            return self.assign(start, end, once);
-        }
-        self.cur.eat(b':');
-        self.define_label(start, end)
-    }
-
-    fn quoted_label(&mut self) -> Result<(), Failed> {
-        let start = self.cur.pos + 1;
-        let mut end = start;
-        while end < self.cur.text.len() && !matches!(self.cur.text[end], b'"' | b'\n') {
-            end += 1;
-        }
-        if self.cur.text.get(end) != Some(&b'"') || self.cur.text.get(end + 1) != Some(&b':') || end == start {
-            self.report(Diagnostic::error(ErrorKind::Syntax, start - 1..end, "a string cannot start a statement"));
-            return Err(Failed);
-        }
-        self.cur.pos = end + 2;
-        self.define_label(start, end)
-    }
-
-    fn define_label(&mut self, start: usize, end: usize) -> Result<(), Failed> {
-        self.mentions += 1;
-        let place = self.here();
-        let name = self.str(start, end);
-        if name.as_bytes()[0].is_ascii_digit() {
-            match name.parse::<u64>() {
-                Ok(number) => self.symbols.define_numeric(number, name, start, place),
-                Err(_) => {
-                    self.report(Diagnostic::error(
-                        ErrorKind::Label,
-                        start..end,
-                        "a label that starts with a digit is a number",
-                    ));
-                    return Err(Failed);
-                }
-            }
-            return Ok(());
-        }
-        if name == "." {
-            self.report(Diagnostic::error(ErrorKind::Label, start..end, "`.` cannot be a label"));
-            return Err(Failed);
-        }
-        let symbol = self.symbols.mention(name, start) as usize;
-        if self.symbols.all[symbol].definition != Definition::Undefined {
-            let first = self.symbols.all[symbol].start as usize;
-            self.report(
-                Diagnostic::error(ErrorKind::Label, start..end, format!("the symbol `{name}` is defined already"))
-                    .label("defined again")
-                    .note(format!("first mention at byte {first} of the text")),
-            );
-            return Err(Failed);
-        }
-        self.symbols.all[symbol].definition = Definition::Label(place);
-        Ok(())
-    }
-
-    /// The value behind `=` or `.set name,`; `once` (`==`, `.equiv`) wants a name that has none.
-    pub(crate) fn assign(&mut self, start: usize, end: usize, once: bool) -> Result<(), Failed> {
-        let name = self.str(start, end);
-        let value = self.expression()?;
-        self.expect_end()?;
-        if name == "." {
-            let span = start..end;
-            self.report(
-                Diagnostic::error(ErrorKind::Directive, span, "the location counter cannot be set here")
-                    .help("use `.skip`"),
-            );
-            return Err(Failed);
-        }
-        if name.as_bytes().first().is_none_or(u8::is_ascii_digit) {
-            self.report(Diagnostic::error(ErrorKind::Label, start..end, "a symbol cannot start with a digit"));
-            return Err(Failed);
-        }
-        let symbol = self.symbols.mention(name, start) as usize;
-        let known = self.symbols.all[symbol].definition;
-        if matches!(known, Definition::Label(_)) || once && known != Definition::Undefined {
-            self.report(Diagnostic::error(
-                ErrorKind::Label,
-                start..end,
-                format!("the symbol `{name}` is defined already"),
-            ));
-            return Err(Failed);
-        }
-        let definition = if value.is_constant() {
-            Definition::Constant(value.constant)
-        } else if value.add == symbol as u32 + 1 || value.sub == symbol as u32 + 1 {
-            self.report(Diagnostic::error(ErrorKind::Label, start..end, format!("`{name}` is defined by itself")));
-            return Err(Failed);
-        } else {
-            self.values.push(value);
-            Definition::Value(self.values.len() as u32 - 1)
-        };
-        self.symbols.all[symbol].definition = definition;
-        Ok(())
     }
 
     /// The statement must end here.

@@ -167,7 +167,7 @@ impl Form {
     pub(crate) const REG_ADDR: u32 = 1 << 26;
     /// ModRM.rm must be 4, so that there is a SIB byte (AMX tile loads).
     pub(crate) const NEED_SIB: u32 = 1 << 27;
-    /// Can be encoded by the short way (`quick.rs`); set where the tables are built.
+    /// Can be encoded by the short way (`quick/`); set where the tables are built.
     pub(crate) const PLAIN: u32 = 1 << 28;
 
     /// Whether [`Form::PLAIN`] holds.

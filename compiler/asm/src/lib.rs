@@ -22,6 +22,7 @@ mod intel;
 mod items;
 #[allow(dead_code, reason = "the generator of the tables uses the rest")]
 mod kinds;
+mod labels;
 mod layout;
 mod lexer;
 mod line_memo;
