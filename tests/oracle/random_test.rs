@@ -202,6 +202,10 @@ fn run(bits: u32, intel: bool, count: usize, random: &mut Random) -> Score {
             Verdict::Rejected(_) => score.accepted.push(text),
             // The one wrong encoding of GNU as that `differences.txt` lists.
             _ if bits == 16 && (line.contains("encodekey") || line.contains("sysretl")) => score.agree += 1,
+            // With {store}, GNU as 2.40 takes bit 3 of one register of an XOP rotate or shift for another's, as objdump shows.
+            _ if line.contains("{store}") && ["vprot", "vpsha", "vpshl"].iter().any(|name| line.contains(name)) => {
+                score.agree += 1
+            }
             _ => score.wrong.push(text),
         }
     }
