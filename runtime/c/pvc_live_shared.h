@@ -96,10 +96,12 @@ static void adopt(void)
 	(void)block_signals(signals);
 }
 
-/* Blocks all signals: a handler could contain sites, or patch itself. Returns what was blocked before. */
+/* Blocks all signals: a handler could contain sites, or patch itself. But not SIGTRAP, whose handlers do neither: who waits
+ * here with that blocked would make the batch under way refuse. Returns what was blocked before.
+ */
 static uint64_t lock_patchers(void)
 {
-	uint64_t signals = block_signals(~(uint64_t)0);
+	uint64_t signals = block_signals(~((uint64_t)1 << (SIGTRAP_ - 1)));
 	uint32_t taken = 0;
 	/* Before the lock: a child made while it is taken must be able to tell. If that fails a live batch says so. */
 	(void)make_token();

@@ -183,7 +183,7 @@ const MAX_OPS: usize = 512;
 /// As [`patch`], for every set.
 pub unsafe fn patch_all(requests: &[Request<'_>], options: Options, view: View) -> Result<Report, Error> {
     // A handler of this thread could have sites in it, or call this function.
-    let _blocked = SignalsBlocked::new();
+    let _blocked = SignalsBlocked::but_traps();
     let mut locked = Locked::new();
     if !settle_unfinished() {
         return Err(Error::refused(Step::Unfinished, 0, 0));
@@ -302,7 +302,7 @@ pub type Observer = unsafe extern "C" fn(*mut c_void, *const c_void, *const u8, 
 ///
 /// The observer is called with all signals blocked and must not patch; `context` is valid for it from any thread.
 pub unsafe fn observe(observer: Option<Observer>, context: *mut c_void) -> Option<Observer> {
-    let _blocked = SignalsBlocked::new();
+    let _blocked = SignalsBlocked::but_traps();
     let _locked = Locked::new();
     let shared = shared();
     shared.observer_context.store(context.expose_provenance(), SeqCst);

@@ -128,8 +128,9 @@ pub unsafe fn unpatch(set: &Set) -> Result<Report, Error> {
 
 unsafe fn run(set: &Set, goal: Goal, options: Options) -> Result<Report, Error> {
     // A handler could have sites in it, and lies in text that is not executable for a moment.
-    let _blocked = SignalsBlocked::new();
+    let _waiting = SignalsBlocked::but_traps();
     let _locked = Locked::new();
+    let _patching = SignalsBlocked::new();
     // SAFETY: (144) one thread, says the caller, and this is the only patcher.
     unsafe { begin(set, goal, options) }?;
     // SAFETY: (145) begun.

@@ -210,12 +210,21 @@ impl Drop for Pages {
 pub(crate) struct SignalsBlocked(u64);
 
 impl SignalsBlocked {
+    /// All signals.
     pub(crate) fn new() -> Self {
-        let all = u64::MAX;
+        Self::these(u64::MAX)
+    }
+
+    /// All but SIGTRAP: who waits for the lock with that blocked would make the batch under way refuse.
+    pub(crate) fn but_traps() -> Self {
+        Self::these(!(1 << (SIGTRAP - 1)))
+    }
+
+    fn these(signals: u64) -> Self {
         let mut before = 0u64;
         let args = [
             SIG_SETMASK,
-            (&raw const all).expose_provenance(),
+            (&raw const signals).expose_provenance(),
             (&raw mut before).expose_provenance(),
             SIGSET_LEN,
             0,
