@@ -2,6 +2,7 @@
 //! run: before patching, patched with the ops structure poisoned, with backends, and put back.
 
 mod freestanding;
+mod shared;
 mod toolchain;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -248,6 +249,9 @@ fn trials() -> Vec<Trial> {
         add(format!("switches/{}", config.name), Box::new(|| execute("switches", config, &["long"])));
     }
     add("switches/out_of_line".to_owned(), Box::new(out_of_line));
+    for first in ["c", "rust"] {
+        add(format!("one_lock/{first}_first"), Box::new(move || shared::one_lock(first)));
+    }
     add("example".to_owned(), Box::new(example));
     add("one_page/O0".to_owned(), Box::new(one_page));
     add("freestanding/kernel".to_owned(), Box::new(freestanding::kernel));
