@@ -300,7 +300,7 @@ pub type Observer = unsafe extern "C" fn(*mut c_void, *const c_void, *const u8, 
 ///
 /// # Safety
 ///
-/// The observer is called with all signals blocked and must not patch; `context` is valid for it from any thread.
+/// The observer is called with all signals but SIGTRAP blocked and must not patch; `context` is valid for it from any thread.
 pub unsafe fn observe(observer: Option<Observer>, context: *mut c_void) -> Option<Observer> {
     let _blocked = SignalsBlocked::but_traps();
     let _locked = Locked::new();

@@ -75,7 +75,7 @@ pub(crate) fn shared() -> &'static Shared {
 pub(crate) struct Locked(&'static Shared);
 
 impl Locked {
-    /// Waits for the lock. All signals must be blocked: a handler that patches would wait for its own thread.
+    /// Waits for the lock. All signals but SIGTRAP must be blocked: a handler that patches would wait for its own thread.
     pub(crate) fn new() -> Self {
         let shared = shared();
         // Before the lock: a child made while it is taken must be able to tell. If that fails a live batch says so.
