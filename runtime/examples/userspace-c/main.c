@@ -68,15 +68,14 @@ PV_CALL unsigned long userspace_popcount(unsigned long value)
 static void show(const unsigned char *at, unsigned len)
 {
 	char command[256], line[256];
-	char name[] = "/tmp/pvc-site-XXXXXX";
-	int lines = 0, fd = mkstemp(name);
-	FILE *bytes = fd < 0 ? 0 : fdopen(fd, "wb");
+	int lines = 0;
+	FILE *bytes = tmpfile(); /* has no name; objdump inherits its descriptor */
 
 	if (bytes) {
 		fwrite(at, 1, len, bytes);
-		fclose(bytes);
-		snprintf(command, sizeof command, "objdump -D -b binary -m i386%s --adjust-vma=%p %s 2>/dev/null",
-			 sizeof(void *) == 8 ? ":x86-64" : "", (const void *)at, name);
+		fflush(bytes);
+		snprintf(command, sizeof command, "objdump -D -b binary -m i386%s --adjust-vma=%p /dev/fd/%d 2>/dev/null",
+			 sizeof(void *) == 8 ? ":x86-64" : "", (const void *)at, fileno(bytes));
 		FILE *objdump = popen(command, "r");
 		while (objdump && fgets(line, sizeof line, objdump)) {
 			if (line[0] == ' ' && strchr(line, '\t')) {
@@ -86,7 +85,7 @@ static void show(const unsigned char *at, unsigned len)
 		}
 		if (objdump)
 			pclose(objdump);
-		remove(name);
+		fclose(bytes);
 	}
 	if (!lines) {
 		printf("    %p:", (const void *)at);
