@@ -462,8 +462,13 @@ static void take_back(const struct pv_set *set, const struct pv_text *text, cons
 			branch_bytes(&branch_place, branch, branch_place.state->held, bytes);
 		(void)text->write(text->context, branch_place.site, undo_end ? undo_end : bytes, branch_place.len);
 	}
-	for (; record >= set->sites; record--, which = 2) {
-		if (record == sites_end(set, flags) || locate(set, record, &place) != PV_OK || !(place.plan->action & (CHANGED | STUB_CHANGED)))
+	if (record == sites_end(set, flags)) /* all were written */
+		which = 2;
+	else
+		record++;
+	for (; record > set->sites; which = 2) {
+		record--;
+		if (locate(set, record, &place) != PV_OK || !(place.plan->action & (CHANGED | STUB_CHANGED)))
 			continue;
 		while (which--) {
 			unsigned len = write_at(&place, which, &at);
