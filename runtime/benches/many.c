@@ -10,10 +10,12 @@
 #define _GNU_SOURCE
 #include "pvc.h"
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -192,17 +194,19 @@ static void *keep_patching(void *unused)
 	return unused;
 }
 
-/* The lock that they inherit is most often taken, by a thread that they have not. */
+/* The lock that they inherit is most often taken, by a thread that they have not. One that waits for it blocks the signals that
+ * could end it: the parent has the alarm, and takes it along. */
 static void forks(size_t rounds)
 {
 	pthread_t thread;
 	int status;
 	map_arena(0);
+	alarm(60);
 	CHECK(!pthread_create(&thread, 0, keep_patching, 0));
 	for (size_t round = 0; round < rounds; round++) {
 		pid_t child = fork();
 		if (!child) {
-			alarm(20);
+			CHECK(!prctl(PR_SET_PDEATHSIG, SIGKILL));
 			map_arena(0);
 			_exit(pv_patch_with(&set, 0, 0, &report) != PV_OK || report.rows != sites);
 		}

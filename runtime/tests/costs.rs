@@ -3,6 +3,7 @@
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+mod child;
 mod many;
 
 use many::{Arena, Fixture, fill, text};
@@ -11,6 +12,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
+use std::time::Duration;
 
 /// One at a time: a child that is made shares the pages of its parent, which then takes faults to write to them.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -50,18 +52,15 @@ fn of_rust(sites: usize) -> usize {
     fill(&arena, sites, 17);
     let mut fixture = Fixture::new();
     let set = fixture.set(&arena, sites);
-    // SAFETY: the child calls the patcher and ends.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
+    let child = child::fork(|| {
         // SAFETY: of this process, which has one thread; nothing runs the text.
-        unsafe {
+        let report = unsafe {
             libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0);
             libc::raise(libc::SIGSTOP);
-            let done =
-                user::patch_as(&set, Features::NONE, Options::default()).is_ok_and(|report| report.rows == sites);
-            libc::_exit(i32::from(!done));
-        }
-    }
+            user::patch_as(&set, Features::NONE, Options::default())
+        };
+        assert_eq!(report.unwrap().rows, sites);
+    });
     system_calls(child, |_| true)
 }
 
@@ -133,7 +132,7 @@ fn patching_again_takes_no_page_faults() {
     let faults = page_faults() - before;
     assert!(faults < 20, "{faults} page faults on {} private pages", len / 4096);
     let program = Command::new(c_program()).args(["start", "200000", "17", "1"]).output().unwrap();
-    assert!(program.status.success(), "{}", String::from_utf8_lossy(&program.stderr));
+    assert!(program.status.success(), "{}: {}", program.status, String::from_utf8_lossy(&program.stderr));
 }
 
 /// The lock that such a child inherits is most often taken, by a thread that it has not.
@@ -143,7 +142,7 @@ fn children_do_not_wait_for_their_parents_lock() {
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
     const SITES: usize = 2000;
     let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
+    let failed = std::thread::scope(|scope| {
         scope.spawn(|| {
             let (file, len) = text(SITES, 17);
             let arena = Arena::new(&file, len, libc::PROT_READ | libc::PROT_EXEC);
@@ -164,22 +163,19 @@ fn children_do_not_wait_for_their_parents_lock() {
         fill(&arena, 300, 17);
         let mut fixture = Fixture::new();
         let set = fixture.set(&arena, 300);
-        for _ in 0..50 {
-            // SAFETY: the child calls the patcher and ends; the alarm ends it if it waits.
-            unsafe {
-                let child = libc::fork();
-                if child == 0 {
-                    libc::alarm(20);
-                    let done = user::patch_as(&set, Features::NONE, Options::default());
-                    libc::_exit(i32::from(!done.is_ok_and(|report| report.rows == 300)));
-                }
-                let mut status = 0;
-                assert_eq!(libc::waitpid(child, &mut status, 0), child);
-                assert_eq!(status, 0, "the child's lock");
-            }
-        }
+        let mut statuses = (0..50).map(|_| {
+            let child = child::fork(|| {
+                // SAFETY: nothing runs the text, and no other test knows it.
+                let report = unsafe { user::patch_as(&set, Features::NONE, Options::default()) }.unwrap();
+                assert_eq!(report.rows, 300);
+            });
+            child::wait(child, Duration::from_secs(20))
+        });
+        let failed = statuses.find(|&status| status != 0);
         stop.store(true, Relaxed);
+        failed
     });
+    assert_eq!(failed, None, "a child");
     let program = Command::new(c_program()).args(["forks", "2000", "17", "50"]).output().unwrap();
-    assert!(program.status.success(), "{}", String::from_utf8_lossy(&program.stderr));
+    assert!(program.status.success(), "{}: {}", program.status, String::from_utf8_lossy(&program.stderr));
 }

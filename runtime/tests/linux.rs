@@ -1,10 +1,10 @@
 //! The user-space way on real code: a table written by hand, with a site of every kind, in one small program.
 //!
-//! No test harness: patching wants one thread. Each case runs in a forked child, so that a crash is one failed case and
-//! every case starts with unpatched text.
+//! No test harness: patching wants one thread. Each case runs in a forked child.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+mod child;
 mod hand;
 
 use hand::{COUNTER, OP_ANSWER, OP_ID, OP_LEAVE, OP_TICK, SET, slot};
@@ -444,28 +444,5 @@ const CASES: &[(&str, fn())] = &[
 ];
 
 fn main() {
-    let filter: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let mut failed = 0;
-    for (name, case) in CASES {
-        if !filter.is_empty() && !filter.iter().any(|word| name.contains(word.as_str())) {
-            continue;
-        }
-        // SAFETY: this process has one thread, so the child may do what it likes.
-        let status = unsafe {
-            let child = libc::fork();
-            if child == 0 {
-                case();
-                libc::_exit(0);
-            }
-            let mut status = 0;
-            assert_eq!(libc::waitpid(child, &mut status, 0), child);
-            status
-        };
-        println!("{name}: {}", if status == 0 { "ok" } else { "FAILED" });
-        if status != 0 {
-            println!("  status {status:#x}");
-            failed += 1;
-        }
-    }
-    assert_eq!(failed, 0, "cases failed");
+    child::run_all(CASES);
 }

@@ -1,5 +1,6 @@
 //! System calls that fail in the middle of a batch: the text is old or new, never a mix, and its pages are as they were.
 
+use crate::child;
 use crate::table::{self, ONE, TWO};
 use pvc_runtime::user::{self, live::View};
 use pvc_runtime::{Error, Options, Report, Status, Step, Way};
@@ -71,9 +72,7 @@ fn mark() {
 /// A batch in a traced child. It must leave the text old or new. Whether the child got to system call `number` (and if it had
 /// that many bytes to write).
 fn with_fault(batch: Batch, number: usize, fault: Fault) -> bool {
-    // SAFETY: one thread.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
+    let child = child::fork(|| {
         // SAFETY: of this process.
         unsafe {
             libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0);
@@ -81,9 +80,7 @@ fn with_fault(batch: Batch, number: usize, fault: Fault) -> bool {
         }
         batch.forbid_other_ways();
         patch_once(batch);
-        // SAFETY: ends this process.
-        unsafe { libc::_exit(0) };
-    }
+    });
     let (hit, status) = trace(child, number, fault);
     assert_eq!(status, 0, "{batch:?}, call {number}, {fault:?}: status {status:#x}");
     hit
@@ -181,17 +178,10 @@ fn trace(child: i32, number: usize, fault: Fault) -> (bool, i32) {
 
 /// In a child of its own for each batch: text as compiled is there once.
 fn in_child(batch: Batch, case: impl FnOnce(Batch)) {
-    // SAFETY: one thread.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
+    let status = child::run(|| {
         batch.prepare();
         case(batch);
-        // SAFETY: ends this process.
-        unsafe { libc::_exit(0) };
-    }
-    let mut status = 0;
-    // SAFETY: a child of this process.
-    unsafe { libc::waitpid(child, &mut status, 0) };
+    });
     assert_eq!(status, 0, "{batch:?}");
 }
 

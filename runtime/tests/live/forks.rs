@@ -1,8 +1,10 @@
 //! Children that are made while a batch is under way.
 
+use crate::child;
 use crate::table::{self, FIRST, ONE, SECOND, TWO};
 use pvc_runtime::user::live;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 fn toggling(mut children: impl FnMut()) {
     let stop = AtomicBool::new(false);
@@ -25,48 +27,25 @@ fn toggling(mut children: impl FnMut()) {
 }
 
 fn wait_for(child: i32, what: &str) {
-    let mut status = 0;
-    // SAFETY: a child of this process.
-    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    let status = child::wait(child, Duration::from_secs(60));
     assert_eq!(status, 0, "{what}: {status:#x}");
 }
 
 /// The child has its own copy of half-written text and no patcher: it runs through all sites, then patches itself.
-fn child() -> i32 {
-    let mut seen = 0;
-    for value in table::values() {
-        match value() {
-            FIRST => seen |= 1,
-            SECOND => seen |= 2,
-            _ => return 3,
-        }
-    }
-    if seen == 3 {
-        return 4; // a mix of old and new
-    }
+fn in_the_child() {
+    let seen: Vec<u64> = table::values().iter().map(|value| value()).collect();
+    assert!(seen.iter().all(|&value| value == FIRST) || seen.iter().all(|&value| value == SECOND), "{seen:x?}");
     for features in [ONE, TWO] {
-        if crate::live(features).is_err() {
-            return 5;
-        }
+        crate::live(features).expect("the child patches");
     }
-    if table::values().iter().any(|value| value() != SECOND) {
-        return 6;
-    }
-    0
+    crate::assert_all(SECOND);
 }
 
 pub(crate) fn children_of_a_batch() {
     crate::start();
     toggling(|| {
         for round in 0..200 {
-            // SAFETY: the child calls nothing but the patcher and the sites.
-            let pid = unsafe { libc::fork() };
-            if pid == 0 {
-                let code = child();
-                // SAFETY: ends this process.
-                unsafe { libc::_exit(code) };
-            }
-            wait_for(pid, &format!("child {round}"));
+            wait_for(child::fork(in_the_child), &format!("child {round}"));
         }
     });
     crate::assert_text_protection();

@@ -1,10 +1,11 @@
-//! Live patching of a program whose threads run through the sites. No test harness: each case runs in a forked child, so that
-//! a crash is one failed case and every case starts with unpatched text.
+//! Live patching of a program whose threads run through the sites. No test harness: each case runs in a forked child.
 //!
 //! `PVC_LIVE_TOGGLES=1000000` sets how often the sites are toggled for each protocol; without it, a thousandth of that.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+#[path = "../child/mod.rs"]
+mod child;
 mod faults;
 mod forks;
 mod policies;
@@ -156,28 +157,5 @@ const CASES: &[(&str, fn())] = &[
 ];
 
 fn main() {
-    let filter: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let mut failed = 0;
-    for (name, case) in CASES {
-        if !filter.is_empty() && !filter.iter().any(|word| name.contains(word.as_str())) {
-            continue;
-        }
-        // SAFETY: this process has one thread, so the child may do what it likes.
-        let status = unsafe {
-            let child = libc::fork();
-            if child == 0 {
-                case();
-                libc::_exit(0);
-            }
-            let mut status = 0;
-            assert_eq!(libc::waitpid(child, &mut status, 0), child);
-            status
-        };
-        println!("{name}: {}", if status == 0 { "ok" } else { "FAILED" });
-        if status != 0 {
-            println!("  status {status:#x}");
-            failed += 1;
-        }
-    }
-    assert_eq!(failed, 0, "cases failed");
+    child::run_all(CASES);
 }

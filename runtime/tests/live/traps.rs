@@ -1,5 +1,6 @@
 //! SIGTRAP: whose breakpoint is it, and who gets the others.
 
+use crate::child;
 use crate::table::{self, TWO};
 use pvc_runtime::user::live;
 use pvc_runtime::{Status, Step};
@@ -39,7 +40,7 @@ fn install(handler: usize) {
     }
 }
 
-core::arch::global_asm!("live_test_trap: int3", "live_test_behind: ret");
+core::arch::global_asm!(".globl live_test_trap, live_test_behind", "live_test_trap: int3", "live_test_behind: ret");
 
 unsafe extern "C" {
     /// A breakpoint of somebody else's.
@@ -64,21 +65,14 @@ pub(crate) fn without_a_handler_the_process_ends() {
     crate::start();
     batch();
     for by_instruction in [true, false] {
-        // SAFETY: one thread, as the child has.
-        let status = unsafe {
-            let child = libc::fork();
-            if child == 0 {
-                if by_instruction {
-                    breakpoint();
-                } else {
-                    libc::raise(libc::SIGTRAP);
-                }
-                libc::_exit(0);
+        let status = child::run(|| {
+            if by_instruction {
+                breakpoint();
+            } else {
+                // SAFETY: to this process.
+                unsafe { libc::raise(libc::SIGTRAP) };
             }
-            let mut status = 0;
-            libc::waitpid(child, &mut status, 0);
-            status
-        };
+        });
         assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGTRAP, "{status:#x}");
     }
 }
