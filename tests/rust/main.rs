@@ -6,6 +6,7 @@ mod shared;
 mod toolchain;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use pvc::emit::Kind;
 use std::path::PathBuf;
 use std::process::Command;
 use toolchain::{Config, compile, generate, root, run, runtime, scratch, shapes};
@@ -77,7 +78,7 @@ fn clippy(set: &str, edition: &str) -> Result<(), Failed> {
     };
     let directory = scratch(&format!("clippy-{set}-{edition}"));
     std::fs::create_dir_all(&directory)?;
-    std::fs::write(directory.join("set.rs"), generate(&source)?)?;
+    std::fs::write(directory.join("set.rs"), generate(&source, Kind::Rust)?)?;
     let lints = "#![deny(warnings, missing_docs, clippy::all, clippy::undocumented_unsafe_blocks)]";
     let library = directory.join("lib.rs");
     std::fs::write(&library, format!("//! A library.\n{lints}\ninclude!(\"set.rs\");\n"))?;

@@ -1,5 +1,6 @@
 //! rustc, clippy and the linkers, with the generated Rust and the runtime ready for them.
 
+use pvc::emit::Kind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,11 +28,11 @@ pub(crate) fn scratch(name: &str) -> PathBuf {
     SCRATCH.join(name)
 }
 
-/// Compiles a patch set to Rust.
-pub(crate) fn generate(source: &Path) -> Result<String, String> {
+/// Compiles a patch set to one kind of output. (`pvc::Builder` talks to cargo on standard output, which is not for tests.)
+pub(crate) fn generate(source: &Path, kind: Kind) -> Result<String, String> {
     let compilation = pvc::compile(&source.to_string_lossy(), &pvc::source::DiskLoader);
     match &compilation.checked {
-        Some(checked) => Ok(pvc::emit::Kind::Rust.render(checked, &compilation.sources)),
+        Some(checked) => Ok(kind.render(checked, &compilation.sources)),
         None => Err(format!("{} does not compile: {:?}", source.display(), compilation.diagnostics)),
     }
 }
@@ -41,9 +42,9 @@ pub(crate) fn shapes() -> Result<PathBuf, String> {
     static DIRECTORY: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
         let directory = scratch("generated");
         std::fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
-        let text = generate(&here("shapes.pv"))?;
+        let text = generate(&here("shapes.pv"), Kind::Rust)?;
         std::fs::write(directory.join("shapes.rs"), text).map_err(|error| error.to_string())?;
-        let text = generate(&root().join("tests/c/sets/switches.pv"))?;
+        let text = generate(&root().join("tests/c/sets/switches.pv"), Kind::Rust)?;
         std::fs::write(directory.join("switches.rs"), text).map_err(|error| error.to_string())?;
         Ok(directory)
     });

@@ -19,6 +19,9 @@ unsafe extern "C" {
 }
 
 const ROUNDS: u64 = 1000;
+/// What `c_value` returns: a mix of the two forms of its site would be a third number.
+const FIRST: c_ulong = 0x1111_1111_1111_1111;
+const SECOND: c_ulong = 0x2222_2222_2222_2222;
 
 /// Changes of this file's sites and of the C part's that the observer was told of.
 static CHANGES: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
@@ -38,11 +41,34 @@ unsafe extern "C" fn observer(_: *mut c_void, address: *const c_void, _: *const 
     OBSERVERS.fetch_sub(1, SeqCst);
 }
 
-/// A batch of either runtime, and whether the other one was at work, too.
-fn batch(patch: impl FnOnce()) {
-    MEETINGS.fetch_add(u64::from(PATCHERS.fetch_add(1, SeqCst) > 0), SeqCst);
-    patch();
-    PATCHERS.fetch_sub(1, SeqCst);
+/// What the threads that run through the sites saw: a bit for each form of each site.
+static SEEN: AtomicUsize = AtomicUsize::new(0);
+const EVERYTHING: usize = 0b1111;
+
+/// Batches of one runtime, and how often the other one was at work, too: [`ROUNDS`], and until all forms of all sites were
+/// seen. How many there were.
+fn batches(mut patch: impl FnMut(u64)) -> u64 {
+    let mut rounds = 1; // that of `main`
+    while rounds < ROUNDS || SEEN.load(SeqCst) != EVERYTHING {
+        MEETINGS.fetch_add(u64::from(PATCHERS.fetch_add(1, SeqCst) > 0), SeqCst);
+        patch(rounds);
+        PATCHERS.fetch_sub(1, SeqCst);
+        rounds += 1;
+    }
+    rounds
+}
+
+/// Runs through the sites of both runtimes.
+fn run_through() {
+    SEEN.fetch_or(if stats() { 1 } else { 2 }, SeqCst);
+    SEEN.fetch_or(
+        match c_value() {
+            FIRST => 4,
+            SECOND => 8,
+            mix => panic!("{mix:#x}"),
+        },
+        SeqCst,
+    );
 }
 
 fn by_rust(round: u64) {
@@ -54,7 +80,7 @@ fn by_rust(round: u64) {
 fn by_c(round: u64) {
     // SAFETY: as for the other runtime.
     assert_eq!(unsafe { c_patch((round % 2 == 0).into()) }, 0);
-    assert_eq!(c_value(), if round % 2 == 0 { 0x2222_2222_2222_2222 } else { 0x1111_1111_1111_1111 });
+    assert_eq!(c_value(), if round % 2 == 0 { SECOND } else { FIRST });
 }
 
 fn main() {
@@ -79,23 +105,22 @@ fn main() {
         by_rust(0);
     }
     let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
+    let rounds = std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !stop.load(SeqCst) {
-                    assert!(matches!(c_value(), 0x1111_1111_1111_1111 | 0x2222_2222_2222_2222));
-                    std::hint::black_box(stats());
+                    run_through();
                 }
             });
         }
-        let rust = scope.spawn(|| (1..ROUNDS).for_each(|round| batch(|| by_rust(round))));
-        (1..ROUNDS).for_each(|round| batch(|| by_c(round)));
-        rust.join().expect("no batch fails");
+        let rust = scope.spawn(|| batches(by_rust));
+        let rounds = batches(by_c) + rust.join().expect("no batch fails");
         stop.store(true, SeqCst);
+        rounds
     });
     assert_eq!(OVERLAPS.load(SeqCst), 0, "batches take turns");
     assert!(MEETINGS.load(SeqCst) > 0, "and there was a time when both wanted one");
     assert!(CHANGES.iter().all(|changes| changes.load(SeqCst) as u64 >= ROUNDS), "{CHANGES:?}");
-    assert_eq!((user::live::generation(), c_generation()), (2 * ROUNDS, 2 * ROUNDS), "one count of batches");
+    assert_eq!((user::live::generation(), c_generation()), (rounds, rounds), "one count of batches");
     assert_eq!(c_breakpoint(), 1, "a breakpoint that belongs to no site goes to the program's own handler");
 }
