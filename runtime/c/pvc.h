@@ -394,7 +394,9 @@ enum pv_status pv_live_restore(const struct pv_set *set, struct pv_live_text *te
 /* What the #BP handler of any CPU asks of the kernel. */
 struct pv_live_waiter {
 	uint32_t (*progress)(void *context); /* the last one announced */
-	int (*in_batch)(void *context, const void *address); /* whether a change of the last `begin` is at this address */
+	/* Whether a change of the last `begin` is at this address. The answer does not count if there was progress meanwhile: it
+	 * may look at changes that are no more, as long as looking at them does no harm. */
+	int (*in_batch)(void *context, const void *address);
 	/* Called while the batch goes on: answer a request to serialize, then return, at the latest when there is progress. The
 	 * patcher may wait for this very CPU, whose interrupts are off. */
 	void (*wait)(void *context, uint32_t progress);

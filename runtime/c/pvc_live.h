@@ -36,7 +36,7 @@ int pv_live_handle(const struct pv_live_waiter *waiter, const void *address)
 {
 	for (;;) {
 		uint32_t progress = waiter->progress(waiter->context);
-		int ours = waiter->in_batch(waiter->context, address);
+		int ours = PV_LIVE_STATE(progress) != PV_LIVE_IDLE && waiter->in_batch(waiter->context, address);
 		int stands = *(const volatile unsigned char *)address == INT3;
 		if (waiter->progress(waiter->context) != progress)
 			continue; /* what was read may belong to two batches */
@@ -75,7 +75,8 @@ static struct pv_change *next_change(struct journal *journal, int live, unsigned
 		return 0;
 	}
 	struct pv_change *change = &journal->changes[journal->count++];
-	change->address = at;
+	/* A handler that was late may still look at the addresses of the batch before: in_batch(). */
+	__atomic_store_n(&change->address, at, __ATOMIC_RELAXED);
 	change->len = (uint8_t)len;
 	report->address = 0;
 	report->bytes += len;
@@ -177,34 +178,51 @@ static int change_stands(const struct pv_change *change, int forward)
 	return equal(change->address, forward ? change->new_bytes : change->old_bytes, change->len);
 }
 
-/* Runs the text through the protocol, to the new bytes or back to the old ones; with `resume`, only those sites that are not
- * there yet. Ends before the end is announced. 0, or an error number: then the batch is in an intermediate state. */
-static int run_batch(struct pv_live_text *text, const struct journal *journal, int forward, int resume)
+/* What a pass writes of each change: a breakpoint over its first byte, all other bytes, the first byte. */
+enum part { BREAKPOINT, TAIL, HEAD };
+
+/* Writes this part of some changes. 0, or an error number. */
+typedef int write_pass(const struct pv_live_text *text, enum part part, const struct pv_change *changes, size_t count,
+		       int forward);
+
+/* Through a kernel's port. */
+static int write_by_port(const struct pv_live_text *text, enum part part, const struct pv_change *changes, size_t count,
+			 int forward)
 {
 	static const unsigned char int3[1] = { INT3 };
+	int error = 0;
+	for (size_t i = 0; i < count && !error; i++) {
+		const struct pv_change *change = &changes[i];
+		const unsigned char *bytes = forward ? change->new_bytes : change->old_bytes;
+		if (part == TAIL)
+			error = text->write(text->context, change->address + 1, bytes + 1, change->len - 1u);
+		else
+			error = text->write(text->context, change->address, part == HEAD ? bytes : int3, 1);
+	}
+	return error;
+}
+
+/* Runs the text through the protocol, to the new bytes or back to the old ones; with `resume`, only those sites that are not
+ * there yet. Ends before the end is announced. 0, or an error number: then the batch is in an intermediate state. */
+static int run_batch(struct pv_live_text *text, write_pass *write, const struct journal *journal, int forward, int resume)
+{
 	int error = 0;
 	/* From any state the first one again: those that wait go on waiting. */
 	uint32_t progress = PV_LIVE_STATE(text->progress) == PV_LIVE_IDLE ? text->progress + 1
 									 : finished(text->progress) + 1;
 	for (; PV_LIVE_STATE(progress) != PV_LIVE_IDLE && !error; progress = pv_live_next(progress)) {
 		enum pv_live_action action = pv_live_step(PV_LIVE_STATE(progress));
+		enum part part = action == PV_LIVE_WRITE_TAILS ? TAIL : action == PV_LIVE_WRITE_HEADS ? HEAD : BREAKPOINT;
 		text->progress = progress;
 		text->announce(text->context, progress);
-		if (action == PV_LIVE_SYNCHRONIZE) {
+		if (action == PV_LIVE_SYNCHRONIZE)
 			error = text->synchronize(text->context);
-			continue;
-		}
-		for (size_t i = 0; i < journal->count && !error; i++) {
-			const struct pv_change *change = &journal->changes[i];
-			const unsigned char *bytes = forward ? change->new_bytes : change->old_bytes;
-			if (resume && change_stands(change, forward))
-				continue;
-			if (action == PV_LIVE_WRITE_TAILS)
-				error = text->write(text->context, change->address + 1, bytes + 1, change->len - 1u);
-			else
-				error = text->write(text->context, change->address,
-						    action == PV_LIVE_WRITE_HEADS ? bytes : int3, 1);
-		}
+		else if (!resume)
+			error = write(text, part, journal->changes, journal->count, forward);
+		else
+			for (size_t i = 0; i < journal->count && !error; i++)
+				if (!change_stands(&journal->changes[i], forward))
+					error = write(text, part, &journal->changes[i], 1, forward);
 	}
 	return error;
 }
@@ -216,11 +234,11 @@ static void announce_end(struct pv_live_text *text)
 }
 
 /* Tries until it works: a site that stays half written stops every CPU that comes by. */
-static int resume_batch(struct pv_live_text *text, const struct journal *journal, int forward)
+static int resume_batch(struct pv_live_text *text, write_pass *write, const struct journal *journal, int forward)
 {
 	for (unsigned i = 0; i < TAKE_BACK_ATTEMPTS; i++) {
 		OPAQUE(i);
-		if (!run_batch(text, journal, forward, 1)) {
+		if (!run_batch(text, write, journal, forward, 1)) {
 			announce_end(text);
 			return 1;
 		}
@@ -229,15 +247,16 @@ static int resume_batch(struct pv_live_text *text, const struct journal *journal
 }
 
 /* The whole batch; on failure it is taken back. */
-static enum pv_status run_or_take_back(struct pv_live_text *text, const struct journal *journal, struct pv_report *report)
+static enum pv_status run_or_take_back(struct pv_live_text *text, write_pass *write, const struct journal *journal,
+				       struct pv_report *report)
 {
 	text->begin(text->context, journal->changes, journal->count);
-	int error = run_batch(text, journal, 1, 0);
+	int error = run_batch(text, write, journal, 1, 0);
 	if (!error) {
 		announce_end(text);
 		return PV_OK;
 	}
-	(void)resume_batch(text, journal, 0);
+	(void)resume_batch(text, write, journal, 0);
 	report->bytes = 0;
 	report->step = PV_STEP_LIVE_WRITE;
 	report->error = error;
@@ -253,7 +272,7 @@ static enum pv_status run_live(const struct pv_set *set, int restore, uint64_t f
 		report = &unwanted;
 	enum pv_status status = collect(set, restore, features, flags, &journal, report);
 	if (status == PV_OK && journal.count) {
-		status = run_or_take_back(text, &journal, report);
+		status = run_or_take_back(text, write_by_port, &journal, report);
 		if (status == PV_OK)
 			report->way = PV_WAY_TEXT_PORT;
 	}

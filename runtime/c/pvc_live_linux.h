@@ -43,13 +43,13 @@ static enum pv_status write_journal(const struct journal *journal, unsigned flag
 		if (status != PV_OK)
 			return status;
 		fill_view(&text, 0);
-		status = run_or_take_back(&text, journal, report);
+		status = run_or_take_back(&text, write_plain, journal, report);
 		close_window(journal);
 		report->way = PV_WAY_WINDOW;
 		return status;
 	}
 	fill_view(&text, window);
-	status = run_or_take_back(&text, journal, report);
+	status = run_or_take_back(&text, write_copy, journal, report);
 	close_memory(window);
 	report->way = PV_WAY_PROC_MEM;
 	return status;

@@ -146,6 +146,8 @@ static enum pv_status get_journal(size_t room, struct journal *journal, struct p
 		STORE(pv_live_1.journal, (struct pv_change *)pages);
 		STORE(pv_live_1.journal_room, bytes / sizeof(struct pv_change));
 	}
+	/* The end of the last batch, before what is written over its changes: in_batch(). */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
 	journal->changes = LOAD(pv_live_1.journal);
 	journal->count = 0;
 	journal->room = room;

@@ -22,14 +22,20 @@ __attribute__((naked, noinline, used)) static void restorer(void)
 	__asm__(RESTORER); /* rt_sigreturn */
 }
 
+/* Whether the batch under way changes the site at `address`. wait_at() asks for the progress before and after: if there was
+ * any, the answer is about nothing. */
 static int in_batch(uintptr_t address)
 {
 	int found = 0;
-	ADD(pv_live_1.waiters, 1);
+	ADD(pv_live_1.waiters, 1); /* the journal of a batch that is under way now stays */
+	uint32_t progress = LOAD(pv_live_1.progress);
 	size_t count = LOAD(pv_live_1.count);
 	const struct pv_change *changes = LOAD(pv_live_1.changes);
-	for (size_t i = 0; i < count && !found; i++)
-		found = (uintptr_t)changes[i].address == address;
+	if (PV_LIVE_STATE(progress) != PV_LIVE_IDLE && LOAD(pv_live_1.progress) == progress) /* else of two batches */
+		for (size_t i = 0; i < count && !found; i++)
+			found = (uintptr_t)__atomic_load_n(&changes[i].address, __ATOMIC_RELAXED) == address;
+	/* The next batch may have begun to write its changes over these. Who has seen one of them sees the end of this one, too. */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	ADD(pv_live_1.waiters, -1u);
 	return found;
 }

@@ -24,10 +24,59 @@ static int synchronize_threads(void *window)
 	return error ? error : (int)-system_call(NR_MEMBARRIER, SYNC_CORE, 0, 0, 0, 0);
 }
 
-static int plain_write(void *context, void *address, const unsigned char *bytes, size_t len)
+/* Stores a part of a change where `to` stands for its address. Most tails are two stores that overlap. */
+static inline void store_part(const struct pv_change *change, enum part part, int forward, unsigned char *to)
 {
-	(void)context;
-	copy(address, bytes, len); /* done when synchronize_threads() is called: a system call changes memory */
+	const unsigned char *bytes = forward ? change->new_bytes : change->old_bytes;
+	unsigned len = change->len;
+	if (part != TAIL) {
+		*(volatile unsigned char *)to = part == HEAD ? *bytes : INT3;
+	} else if (len >= 5 && len <= 8) {
+		((struct unaligned32 *)(to + 1))->value = ((const struct unaligned32 *)(bytes + 1))->value;
+		((struct unaligned32 *)(to + len - 4))->value = ((const struct unaligned32 *)(bytes + len - 4))->value;
+	} else {
+		for (unsigned i = 1; i < len; i++)
+			((volatile unsigned char *)to)[i] = bytes[i];
+	}
+}
+
+/* To pages that are writable. Done when synchronize_threads() is called: a system call changes memory. */
+static int write_plain(const struct pv_live_text *text, enum part part, const struct pv_change *changes, size_t count,
+		       int forward)
+{
+	(void)text;
+	for (size_t i = 0; i < count; i++)
+		store_part(&changes[i], part, forward, changes[i].address);
+	return 0;
+}
+
+/* Into the copy of pages that goes to /proc/self/mem. */
+static int write_copy(const struct pv_live_text *text, enum part part, const struct pv_change *changes, size_t count,
+		      int forward)
+{
+	struct window *window = text->context;
+	size_t low = window->low, high = window->high; /* not in memory: that takes longer than the stores */
+	for (size_t i = 0; i < count; i++) {
+		unsigned char *address = changes[i].address;
+		unsigned len = changes[i].len;
+		size_t at = (size_t)((uintptr_t)address - (uintptr_t)window->start);
+		if (at >= window->filled || window->filled - at < len) {
+			window->low = low;
+			window->high = high;
+			int error = reach(window, address, len);
+			if (error)
+				return error;
+			low = window->low;
+			high = window->high;
+			at = (size_t)(address - window->start);
+		}
+		size_t first = part == TAIL ? at + 1 : at, behind = part == TAIL ? at + len : at + 1;
+		low = first < low ? first : low;
+		high = behind > high ? behind : high;
+		store_part(&changes[i], part, forward, window->bytes + at);
+	}
+	window->low = low;
+	window->high = high;
 	return 0;
 }
 
@@ -35,7 +84,7 @@ static void fill_view(struct pv_live_text *text, struct window *window)
 {
 	text->begin = begin_batch;
 	text->announce = announce;
-	text->write = window ? window_write : plain_write;
+	text->write = 0; /* whole passes go through write_plain() or write_copy() */
 	text->synchronize = synchronize_threads;
 	text->context = window;
 	text->progress = LOAD(pv_live_1.progress);
@@ -46,8 +95,22 @@ static void fill_view(struct pv_live_text *text, struct window *window)
 static void runs_of(const struct journal *journal, struct runs *runs)
 {
 	begin_runs(runs);
-	for (size_t i = 0; i < journal->count; i++)
-		add_to_runs(runs, journal->changes[i].address, journal->changes[i].len);
+	for (size_t i = 0; i < journal->count;) {
+		/* Changes that are looked at together: their extent needs no branches. */
+		size_t end = journal->count - i < 32 ? journal->count : i + 32;
+		uintptr_t low = ~(uintptr_t)0, high = 0;
+		for (size_t k = i; k < end; k++) {
+			uintptr_t first = (uintptr_t)journal->changes[k].address, behind = first + journal->changes[k].len;
+			low = first < low ? first : low;
+			high = behind > high ? behind : high;
+		}
+		if (high - low <= RUN_GAP)
+			add_to_runs(runs, (const unsigned char *)low, high - low);
+		else
+			for (size_t k = i; k < end; k++)
+				add_to_runs(runs, journal->changes[k].address, journal->changes[k].len);
+		i = end;
+	}
 }
 
 static void close_window(const struct journal *journal)
@@ -114,7 +177,7 @@ static int settle_unfinished(void)
 		forward = change_stands(&journal.changes[i], 1);
 	struct pv_live_text text;
 	fill_view(&text, window);
-	settled = resume_batch(&text, &journal, forward);
+	settled = resume_batch(&text, write_copy, &journal, forward);
 	close_memory(window);
 	return settled;
 }

@@ -7,6 +7,7 @@ struct run {
 };
 
 #define MAX_RUNS 64
+#define RUN_GAP ((uintptr_t)16 * PAGE)
 struct runs {
 	struct run run[MAX_RUNS + 1]; /* ascending; one spare for the split round our own page */
 	unsigned count, last;         /* last: where the previous site went */
@@ -16,7 +17,7 @@ struct runs {
 static void begin_runs(struct runs *runs)
 {
 	runs->count = runs->last = 0;
-	runs->gap = 16 * PAGE;
+	runs->gap = RUN_GAP;
 }
 
 static void remove_run(struct runs *runs, unsigned index)

@@ -1,8 +1,9 @@
 //! A live batch: which sites change, and the run through the protocol.
 
 use super::change::{Change, Journal, MAX_INSTRUCTION, Side};
+use super::port::{Part, Port};
 use super::step::{Action, Progress, State, Verdict, step, verdict};
-use super::{INT3, LiveText, Waiter};
+use super::{INT3, Waiter};
 use crate::batch::{Options, Visit, begin, verify_each};
 use crate::branch;
 use crate::choose::Goal;
@@ -31,8 +32,8 @@ pub(crate) unsafe fn collect(
     let visit_branch = |record: &BranchSite, address, bytes: &[u8]| {
         let flags = set.branches().get(usize::from(record.branch)).map_or(0, |branch| branch.flags);
         let live = flags & BRANCH_LIVE != 0 && record.flags & SITE_LIVE != 0;
-        collector.enter(live, address, bytes.len())?.set(address, bytes);
-        Ok(())
+        collector.admit(live, address, bytes.len())?;
+        entered(collector.journal.enter(address, bytes), address)
     };
     // SAFETY: (136) the caller's promise.
     unsafe { branch::prepare(set, goal, &mut report, visit_branch) }?;
@@ -47,26 +48,30 @@ struct Collector<'a, 'room, F> {
     admit: F,
 }
 
+/// Refuses a change for which there was no room.
+#[inline]
+fn entered(entered: bool, address: usize) -> Result<(), Error> {
+    if entered { Ok(()) } else { Err(Error::new(Status::JournalFull).at(NONE, address)) }
+}
+
 impl<F: FnMut(usize, usize) -> Result<(), i32>> Collector<'_, '_, F> {
+    /// Whether a site may change.
     #[inline]
-    fn enter(&mut self, live: bool, address: usize, len: usize) -> Result<&mut Change, Error> {
+    fn admit(&mut self, live: bool, address: usize, len: usize) -> Result<(), Error> {
         if !live || !(1..=MAX_INSTRUCTION).contains(&len) {
             return Err(Error::new(Status::NotLive).at(NONE, address));
         }
-        (self.admit)(address, len).map_err(|errno| Error::refused(Step::Admit, errno, address))?;
-        self.journal.next().ok_or_else(|| Error::new(Status::JournalFull).at(NONE, address))
+        (self.admit)(address, len).map_err(|errno| Error::refused(Step::Admit, errno, address))
     }
 }
 
 impl<F: FnMut(usize, usize) -> Result<(), i32>> Visit for Collector<'_, '_, F> {
     #[inline]
     fn short(&mut self, known: &Known<'_>, seen: Short8) -> Result<(), Error> {
-        let len = known.plan.len;
-        match self.enter(known.live, seen.address, usize::from(len)) {
-            Ok(change) => change.set_short(seen.address, len, seen.found, seen.wanted),
-            Err(error) => return Err(Error { op: known.class.id, ..error }),
-        }
-        Ok(())
+        let (address, len) = (seen.address, known.plan.len);
+        self.admit(known.live, address, usize::from(len))
+            .and_then(|()| entered(self.journal.enter_short(address, len, seen.found, seen.wanted), address))
+            .map_err(|error| Error { op: known.class.id, ..error })
     }
 
     fn any(&mut self, known: &Known<'_>, verified: &Verified<'_>) -> Result<(), Error> {
@@ -75,7 +80,8 @@ impl<F: FnMut(usize, usize) -> Result<(), i32>> Visit for Collector<'_, '_, F> {
             .map_err(|status| Error::new(status).at(known.class.id, verified.place.site))?;
         for piece in stub.iter().chain([&piece]) {
             if !piece.stands() {
-                self.enter(known.live, piece.address, piece.len).map_err(here)?.set(piece.address, piece.bytes());
+                self.admit(known.live, piece.address, piece.len).map_err(here)?;
+                entered(self.journal.enter(piece.address, piece.bytes()), piece.address).map_err(here)?;
             }
         }
         Ok(())
@@ -88,33 +94,28 @@ impl<F: FnMut(usize, usize) -> Result<(), i32>> Visit for Collector<'_, '_, F> {
 /// # Errors
 ///
 /// What a port said; the batch is in an intermediate state, which a run to the other side ends.
-pub(crate) fn run(text: &mut impl LiveText, changes: &[Change], side: Side, resume: bool) -> Result<(), i32> {
-    let mut progress = match text.progress() {
+pub(crate) fn run(port: &mut impl Port, changes: &[Change], side: Side, resume: bool) -> Result<(), i32> {
+    let mut progress = match port.progress() {
         idle if idle.state() == State::Idle => idle.next(),
         unfinished => unfinished.again(),
     };
     loop {
-        text.announce(progress);
-        let differing = changes.iter().filter(|change| !resume || !change.stands(side));
-        match step(progress.state()) {
-            Action::WriteBreakpoints => {
-                for change in differing {
-                    text.write(change.address(), &[INT3])?;
-                }
-            }
-            Action::WriteTails => {
-                for change in differing {
-                    let tail = change.bytes(side).get(1..).unwrap_or(&[]);
-                    text.write(change.address().wrapping_add(1), tail)?;
-                }
-            }
-            Action::WriteHeads => {
-                for change in differing {
-                    text.write(change.address(), change.bytes(side).get(..1).unwrap_or(&[]))?;
-                }
-            }
-            Action::Synchronize => text.synchronize()?,
+        port.announce(progress);
+        let part = match step(progress.state()) {
+            Action::WriteBreakpoints => Some(Part::Breakpoint),
+            Action::WriteTails => Some(Part::Tail(side)),
+            Action::WriteHeads => Some(Part::Head(side)),
+            Action::Synchronize => None,
             Action::Finish => return Ok(()),
+        };
+        match part {
+            None => port.synchronize()?,
+            Some(part) if resume => {
+                for change in changes.iter().filter(|change| !change.stands(side)) {
+                    port.write(core::slice::from_ref(change), part)?;
+                }
+            }
+            Some(part) => port.write(changes, part)?,
         }
         match progress.next() {
             idle if idle.state() == State::Idle => return Ok(()),
@@ -127,8 +128,8 @@ pub(crate) fn run(text: &mut impl LiveText, changes: &[Change], side: Side, resu
 const ATTEMPTS: usize = 100;
 
 /// Takes a batch back that did not get to its end. False: breakpoints are left, and CPUs wait at them.
-pub(crate) fn take_back(text: &mut impl LiveText, changes: &[Change]) -> bool {
-    (0..ATTEMPTS).any(|_| run(text, changes, Side::Old, true).is_ok())
+pub(crate) fn take_back(port: &mut impl Port, changes: &[Change]) -> bool {
+    (0..ATTEMPTS).any(|_| run(port, changes, Side::Old, true).is_ok())
 }
 
 /// What a breakpoint handler does with the breakpoint at `address`: returns true when the instruction there can be executed
@@ -136,7 +137,8 @@ pub(crate) fn take_back(text: &mut impl LiveText, changes: &[Change]) -> bool {
 pub fn handle(waiter: &impl Waiter, address: usize) -> bool {
     loop {
         let progress = waiter.progress();
-        let (in_batch, stands) = (waiter.in_batch(address), waiter.byte(address) == INT3);
+        let in_batch = progress.state() != State::Idle && waiter.in_batch(address);
+        let stands = waiter.byte(address) == INT3;
         if waiter.progress() != progress {
             continue; // what was read may belong to two batches
         }

@@ -1,6 +1,8 @@
 //! What a live batch changes: for each site its address, its old bytes and its new ones.
 
 use crate::error::Bytes;
+use core::marker::PhantomData;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// The longest x86 instruction, hence the longest site that can be live.
 pub const MAX_INSTRUCTION: usize = 15;
@@ -19,27 +21,15 @@ impl Change {
     /// A change of nothing, to fill a journal with.
     pub const NONE: Self = Self { address: 0, len: 0, old: [0; MAX_INSTRUCTION], new: [0; MAX_INSTRUCTION] };
 
-    /// Makes this the change at `address` from what stands there to `new`, which has at most [`MAX_INSTRUCTION`] bytes.
-    pub(crate) fn set(&mut self, address: usize, new: &[u8]) {
-        (self.address, self.len) = (address, new.len() as u8);
-        if let Some(old) = self.old.get_mut(..new.len()) {
-            crate::verify::read(address, old);
-        }
-        for (to, from) in self.new.iter_mut().zip(new) {
-            *to = *from;
-        }
-    }
-
-    /// Makes this the change of a site of up to 8 bytes. In place: to build a change elsewhere and copy it costs more than to
-    /// verify the site.
-    #[inline]
-    pub(crate) fn set_short(&mut self, address: usize, len: u8, old: u64, new: u64) {
-        (self.address, self.len) = (address, len);
-        for (to, from) in [(&mut self.old, old), (&mut self.new, new)] {
-            if let Some(to) = to.first_chunk_mut() {
-                *to = from.to_le_bytes();
-            }
-        }
+    /// [`address`](Self::address) of an entry that the next batch may be overwriting: then any value.
+    ///
+    /// # Safety
+    ///
+    /// Part of a journal's memory.
+    #[cfg(all(feature = "user", target_os = "linux", target_arch = "x86_64"))]
+    pub(crate) unsafe fn address_of(this: *const Self) -> usize {
+        // SAFETY: (154) the caller's promise; journals write addresses as atomics.
+        unsafe { AtomicUsize::from_ptr((&raw const (*this).address).cast_mut()) }.load(Relaxed)
     }
 
     /// Where.
@@ -55,6 +45,12 @@ impl Change {
     /// The bytes after the batch.
     pub fn new_bytes(&self) -> &[u8] {
         self.new.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+
+    /// Up to eight bytes on one side of the batch, and behind them, anything.
+    pub(crate) fn short(&self, side: Side) -> u64 {
+        let bytes = if matches!(side, Side::Old) { &self.old } else { &self.new };
+        bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
 
     /// The bytes on one side of the batch.
@@ -87,25 +83,82 @@ pub(crate) enum Side {
 }
 
 /// The changes of one batch, in memory of the caller's.
+///
+/// In user space a handler of SIGTRAP that was late may still look at the addresses of the batch before, and finds out afterwards
+/// that it looked at nothing. So there are no references to the entries while they are written, and addresses are atomics.
 pub(crate) struct Journal<'a> {
-    room: &'a mut [Change],
+    room: *mut Change,
+    len: usize,
     used: usize,
+    memory: PhantomData<&'a mut [Change]>,
 }
 
 impl<'a> Journal<'a> {
     pub(crate) fn new(room: &'a mut [Change]) -> Self {
-        Self { room, used: 0 }
+        Self { room: room.as_mut_ptr(), len: room.len(), used: 0, memory: PhantomData }
     }
 
-    /// The next entry, which is then one of the changes, if there is room.
+    /// # Safety
+    ///
+    /// There is initialized room for `len` changes. While the journal lives nobody writes there, and of others only
+    /// [`Change::address_of`] reads.
+    #[cfg(all(feature = "user", target_os = "linux", target_arch = "x86_64"))]
+    pub(crate) unsafe fn from_raw(room: *mut Change, len: usize) -> Self {
+        Self { room, len, used: 0, memory: PhantomData }
+    }
+
+    /// Enters the change at `address` from what stands there to `new`, which has at most [`MAX_INSTRUCTION`] bytes. False: no
+    /// room is left.
+    #[must_use]
+    pub(crate) fn enter(&mut self, address: usize, new: &[u8]) -> bool {
+        let (mut before, mut after) = ([0; MAX_INSTRUCTION], [0; MAX_INSTRUCTION]);
+        if let Some(before) = before.get_mut(..new.len()) {
+            crate::verify::read(address, before);
+        }
+        for (to, from) in after.iter_mut().zip(new) {
+            *to = *from;
+        }
+        let Some(change) = self.next(address, new.len() as u8) else { return false };
+        // SAFETY: (150) an entry of ours, says `next`.
+        unsafe {
+            (&raw mut (*change).old).write(before);
+            (&raw mut (*change).new).write(after);
+        }
+        true
+    }
+
+    /// The same for a site of up to 8 bytes, whose old and new ones are known.
     #[inline]
-    pub(crate) fn next(&mut self) -> Option<&mut Change> {
-        let change = self.room.get_mut(self.used)?;
+    #[must_use]
+    pub(crate) fn enter_short(&mut self, address: usize, len: u8, old: u64, new: u64) -> bool {
+        let Some(change) = self.next(address, len) else { return false };
+        // SAFETY: (151) as (150); what lies behind these 8 bytes is of no change and never read.
+        unsafe {
+            (&raw mut (*change).old).cast::<[u8; 8]>().write(old.to_le_bytes());
+            (&raw mut (*change).new).cast::<[u8; 8]>().write(new.to_le_bytes());
+        }
+        true
+    }
+
+    /// The next entry, with its address and length.
+    #[inline]
+    fn next(&mut self, address: usize, len: u8) -> Option<*mut Change> {
+        if self.used == self.len {
+            return None;
+        }
+        let change = self.room.wrapping_add(self.used);
         self.used = self.used.wrapping_add(1);
+        // SAFETY: (152) inside the room. A handler that looks at the address meanwhile does so as an atomic, too.
+        unsafe {
+            AtomicUsize::from_ptr(&raw mut (*change).address).store(address, Relaxed);
+            (&raw mut (*change).len).write(len);
+        }
         Some(change)
     }
 
+    /// What was entered.
     pub(crate) fn changes(&self) -> &[Change] {
-        self.room.get(..self.used).unwrap_or(&[])
+        // SAFETY: (153) initialized, and written by this journal only, whose borrow prevents that.
+        unsafe { core::slice::from_raw_parts(self.room, self.used) }
     }
 }

@@ -15,10 +15,12 @@
 //! |---|---|
 //! | `step` | the protocol as a pure function |
 //! | `change` | the journal: old and new bytes of each site |
+//! | `port` | what the protocol writes through, pass by pass |
 //! | `batch` | collect, run, take back; the breakpoint handler |
 
 mod batch;
 mod change;
+mod port;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,7 @@ pub(crate) mod driver {
     //! What user space needs of the protocol.
     pub(crate) use super::batch::{collect, finished, run, take_back};
     pub(crate) use super::change::{Journal, Side};
+    pub(crate) use super::port::{Part, Port};
 }
 
 use crate::batch::{Options, remember};
@@ -86,7 +89,8 @@ pub trait LiveText {
 pub trait Waiter {
     /// The last progress made known.
     fn progress(&self) -> Progress;
-    /// Whether a site of the batch under way begins at `address`.
+    /// Whether a site of the batch under way begins at `address`. The answer does not count if there was progress meanwhile, so it
+    /// may look at changes that are no more, as long as looking at them does no harm.
     fn in_batch(&self, address: usize) -> bool;
     /// The byte at `address`.
     fn byte(&self, address: usize) -> u8;

@@ -69,7 +69,7 @@ fn no_cpu_sees_a_mix() {
     }
 }
 
-/// A moment of two batches, of which only the first changes the site.
+/// A moment of two batches.
 #[derive(Clone, Copy, Debug)]
 struct Moment {
     progress: Progress,
@@ -77,10 +77,11 @@ struct Moment {
     in_batch: bool,
 }
 
-fn history() -> Vec<Moment> {
+/// Two batches, which change the site or do not.
+fn history(batches: [bool; 2]) -> Vec<Moment> {
     let mut moments = Vec::new();
     let (mut progress, mut byte) = (Progress::NONE, OLD[0]);
-    for in_batch in [true, false] {
+    for in_batch in batches {
         moments.push(Moment { progress, byte, in_batch });
         loop {
             progress = progress.next();
@@ -101,6 +102,8 @@ fn history() -> Vec<Moment> {
 struct Replay<'a> {
     history: &'a [Moment],
     at: [usize; 4],
+    /// What it finds in the journal between batches, while the next one is being written there.
+    garbage: bool,
     reads: Cell<usize>,
     waits: Cell<usize>,
 }
@@ -117,7 +120,8 @@ impl Waiter for Replay<'_> {
         self.now().progress
     }
     fn in_batch(&self, _: usize) -> bool {
-        self.now().in_batch
+        let now = self.now();
+        if now.progress.state() == State::Idle { self.garbage } else { now.in_batch }
     }
     fn byte(&self, _: usize) -> u8 {
         self.now().byte
@@ -129,7 +133,12 @@ impl Waiter for Replay<'_> {
 
 #[test]
 fn a_handler_never_takes_our_breakpoint_for_a_foreign_one() {
-    let history = history();
+    for (batches, garbage) in [([true, false], false), ([true, false], true), ([true; 2], false), ([true; 2], true)] {
+        explore_handler(&history(batches), garbage);
+    }
+}
+
+fn explore_handler(history: &[Moment], garbage: bool) {
     let (mut runs, mut waited) = (0, 0);
     let trapped: Vec<usize> = (0..history.len()).filter(|&at| history[at].byte == INT3).collect();
     for &trap in &trapped {
@@ -138,7 +147,7 @@ fn a_handler_never_takes_our_breakpoint_for_a_foreign_one() {
                 for c in b..history.len() {
                     for d in c..history.len() {
                         let (reads, waits) = (Cell::new(0), Cell::new(0));
-                        let replay = Replay { history: &history, at: [a, b, c, d], reads, waits };
+                        let replay = Replay { history, at: [a, b, c, d], garbage, reads, waits };
                         assert!(handle(&replay, 0), "trapped at {trap}, read at {a} {b} {c} {d}");
                         runs += 1;
                         waited += replay.waits.get();
@@ -154,7 +163,8 @@ fn a_handler_never_takes_our_breakpoint_for_a_foreign_one() {
 fn a_foreign_breakpoint_stays_foreign() {
     for state in 0..7 {
         let moment = Moment { progress: Progress(state), byte: INT3, in_batch: false };
-        let replay = Replay { history: &[moment], at: [0; 4], reads: Cell::new(0), waits: Cell::new(0) };
+        let (reads, waits) = (Cell::new(0), Cell::new(0));
+        let replay = Replay { history: &[moment], at: [0; 4], garbage: true, reads, waits };
         assert!(!handle(&replay, 0), "{state}");
     }
 }

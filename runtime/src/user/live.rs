@@ -25,8 +25,8 @@ use crate::branch::Branch;
 use crate::choose::Goal;
 use crate::error::{Error, Status, Step};
 use crate::features::Features;
-use crate::live::driver::{Journal, Side, collect, finished, run, take_back};
-use crate::live::{Change, LiveText, State};
+use crate::live::driver::{Port, Side, collect, finished, run, take_back};
+use crate::live::{Change, State};
 use crate::report::{Report, Way};
 use crate::set::Set;
 use core::ffi::c_void;
@@ -194,7 +194,7 @@ pub unsafe fn patch_all(requests: &[Request<'_>], options: Options, view: View) 
         room.saturating_add(sites).saturating_add(request.set.branch_sites().len())
     });
     let mapped = |errno| Error::refused(Step::Map, errno, 0);
-    let mut journal = Journal::new(locked.journal(room).map_err(mapped)?);
+    let mut journal = locked.journal(room).map_err(mapped)?;
     let mut total = Report::default();
     for request in requests {
         // SAFETY: (112) the lock makes this the only patcher.
@@ -243,7 +243,7 @@ fn write(changes: &[Change], view: View) -> Result<Way, Error> {
 }
 
 /// Runs the batch; if that fails, back.
-fn through(text: &mut impl LiveText, changes: &[Change]) -> Result<(), i32> {
+fn through(text: &mut impl Port, changes: &[Change]) -> Result<(), i32> {
     text.begin(changes);
     let result = run(text, changes, Side::New, false);
     if result.is_ok() || take_back(text, changes) {

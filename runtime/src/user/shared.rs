@@ -4,9 +4,10 @@
 //! handler of SIGTRAP. Whoever installed that handler, it serves the batches of all.
 
 use super::sys::{self, PAGE, PROT_READ, PROT_WRITE, Pages, Sigaction, SignalsBlocked};
+use crate::live::driver::Journal;
 use crate::live::{Change, Progress, State};
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::*, fence};
 
 /// The state, zero at first.
 #[repr(C)]
@@ -114,7 +115,7 @@ impl Locked {
     }
 
     /// Room for the changes of a batch of up to `count` sites. Valid until the lock is released.
-    pub(crate) fn journal(&mut self, count: usize) -> Result<&mut [Change], i32> {
+    pub(crate) fn journal(&mut self, count: usize) -> Result<Journal<'_>, i32> {
         let shared = self.0;
         if shared.journal_room.load(SeqCst) < count {
             self.drop_journal();
@@ -123,10 +124,9 @@ impl Locked {
             shared.journal.store(pages.leak().cast(), SeqCst);
             shared.journal_room.store(len / size_of::<Change>(), SeqCst);
         }
-        let journal = shared.journal.load(SeqCst);
-        // SAFETY: (83) mapped above with that room, zero or old changes; the lock makes it exclusive: handlers read it only
-        // while a batch runs, when nobody writes.
-        Ok(unsafe { core::slice::from_raw_parts_mut(journal, count) })
+        fence(Release); // the end of the last batch, before what is written over its changes: `in_batch`
+        // SAFETY: (83) mapped above with that room, zero or old changes; the lock makes it exclusive.
+        Ok(unsafe { Journal::from_raw(shared.journal.load(SeqCst), count) })
     }
 
     /// Gives memory back that is more than the next batch is likely to need.
@@ -216,15 +216,23 @@ impl Shared {
         self.waiters.fetch_sub(1, SeqCst);
     }
 
-    /// Whether the batch under way, or the last one, changes the site at `address`. For handlers.
+    /// Whether the batch under way changes the site at `address`. For handlers, which ask for the progress before and after: if
+    /// there was any, the answer is about nothing.
     pub(crate) fn in_batch(&self, address: usize) -> bool {
         self.waiters.fetch_add(1, SeqCst);
-        let found = self.changes().iter().any(|change| change.address() == address);
+        let progress = self.progress();
+        let (count, changes) = (self.count.load(SeqCst), self.changes.load(SeqCst));
+        let of_one_batch = progress.state() != State::Idle && self.progress() == progress;
+        // SAFETY: (159) of a batch that was under way when `waiters` said so already: its journal is there as long as that does.
+        let is_here = |index| unsafe { Change::address_of(changes.wrapping_add(index)) } == address;
+        let found = of_one_batch && (0..count).any(is_here);
+        // The next batch may have begun to write its changes over these. Who has seen one of them sees the end of this batch, too.
+        fence(Acquire);
         self.waiters.fetch_sub(1, SeqCst);
         found
     }
 
-    /// The changes of the batch under way, or of the last one.
+    /// The changes of the batch under way, or of the last one. The lock is held, or this is the only patcher.
     pub(crate) fn changes(&self) -> &[Change] {
         let count = self.count.load(SeqCst);
         let changes = self.changes.load(SeqCst);

@@ -1,11 +1,12 @@
 //! How a live batch writes to text that stays executable.
 
 use super::memory;
-use super::runs::Runs;
+use super::runs::{GAP, Runs};
 use super::shared::{Shared, shared};
 use super::sys::{self, File, PAGE, PROT_EXEC, PROT_READ, PROT_WRITE};
 use crate::error::{Error, Step};
-use crate::live::{Change, LiveText, Progress};
+use crate::live::driver::{Part, Port};
+use crate::live::{Change, INT3, Progress};
 use crate::table::Scratch;
 use core::ops::Range;
 use core::sync::atomic::Ordering::SeqCst;
@@ -86,11 +87,7 @@ impl Memory {
 #[allow(clippy::reversed_empty_ranges, reason = "the smallest start and the largest end are kept")]
 const UNCHANGED: Range<usize> = usize::MAX..0;
 
-impl LiveText for Memory {
-    fn admit(&mut self, _: usize, _: usize) -> Result<(), i32> {
-        Ok(())
-    }
-
+impl Port for Memory {
     fn begin(&mut self, changes: &[Change]) {
         shared().begin(changes);
     }
@@ -103,21 +100,24 @@ impl LiveText for Memory {
         shared().announce(progress);
     }
 
-    #[inline]
-    fn write(&mut self, address: usize, bytes: &[u8]) -> Result<(), i32> {
-        let mut start = address.wrapping_sub(self.start);
-        if start.saturating_add(bytes.len()) > self.filled {
-            self.reach(address, bytes.len())?;
-            start = address.wrapping_sub(self.start);
+    fn write(&mut self, changes: &[Change], part: Part) -> Result<(), i32> {
+        let Range { mut start, mut end } = self.changed.clone(); // not in memory: that takes longer than the stores
+        for change in changes {
+            let (address, len) = (change.address(), change.new_bytes().len());
+            let mut at = address.wrapping_sub(self.start);
+            if at.saturating_add(len) > self.filled {
+                self.changed = start..end;
+                self.reach(address, len)?;
+                Range { start, end } = self.changed.clone();
+                at = address.wrapping_sub(self.start);
+            }
+            let (first, behind) = if matches!(part, Part::Tail(_)) { (1, len) } else { (0, 1) };
+            start = start.min(at.wrapping_add(first));
+            end = end.max(at.wrapping_add(behind));
+            // SAFETY: (156) the site is inside what was filled of the window, which is ours.
+            unsafe { store(change, part, self.window.as_mut_ptr().wrapping_add(at)) };
         }
-        let end = start.saturating_add(bytes.len());
-        copy_short(self.window.get_mut(start..end).unwrap_or(&mut []), bytes);
-        if start < self.changed.start {
-            self.changed.start = start;
-        }
-        if end > self.changed.end {
-            self.changed.end = end;
-        }
+        self.changed = start..end;
         Ok(())
     }
 
@@ -162,23 +162,34 @@ impl Window {
     }
 }
 
-/// Copies a part of a site without calling memcpy: 4 to 8 bytes by two moves that may overlap.
+/// Stores a part of a change where `to` stands for its address. Without calling memcpy: most tails by two stores that overlap.
+///
+/// # Safety
+///
+/// The bytes there can be written, and nobody else looks at more than one of them.
 #[inline]
-fn copy_short(to: &mut [u8], from: &[u8]) {
-    if from.len() <= 8
-        && let (Some(first), Some(last)) = (from.first_chunk(), from.last_chunk())
-    {
-        let (first, last) = (u32::from_ne_bytes(*first), u32::from_ne_bytes(*last));
-        if let Some(to) = to.first_chunk_mut() {
-            *to = first.to_ne_bytes();
+unsafe fn store(change: &Change, part: Part, to: *mut u8) {
+    match part {
+        // SAFETY: (155) the caller's promise; so below. Changes have at least one byte.
+        Part::Breakpoint => unsafe { to.write_volatile(INT3) },
+        // SAFETY: (158) as (155).
+        Part::Head(side) => unsafe { to.write_volatile(change.short(side) as u8) },
+        Part::Tail(side) => {
+            let (bytes, short) = (change.bytes(side), change.short(side));
+            if let len @ 5..=8 = bytes.len() {
+                let (first, last) = ((short >> 8) as u32, (short >> (8 * (len - 4))) as u32);
+                // SAFETY: (106) as (155). Not volatile: x86 stores may be unaligned, `write_volatile` may not.
+                unsafe {
+                    to.wrapping_add(1).cast::<u32>().write_unaligned(first);
+                    to.wrapping_add(len - 4).cast::<u32>().write_unaligned(last);
+                }
+                return;
+            }
+            for (offset, byte) in bytes.iter().enumerate().skip(1) {
+                // SAFETY: (148) as (155).
+                unsafe { to.wrapping_add(offset).write_volatile(*byte) };
+            }
         }
-        if let Some(to) = to.last_chunk_mut() {
-            *to = last.to_ne_bytes();
-        }
-        return;
-    }
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
     }
 }
 
@@ -193,9 +204,22 @@ pub(crate) fn in_one_word(change: &Change) -> bool {
 }
 
 fn runs(changes: &[Change]) -> Runs {
+    /// Changes that are looked at together: their extent needs no branches.
+    const TOGETHER: usize = 32;
     let mut runs = Runs::new();
-    for change in changes {
-        runs.add(change.address(), change.new_bytes().len());
+    for some in changes.chunks(TOGETHER) {
+        let (mut low, mut high) = (usize::MAX, 0);
+        for change in some {
+            low = low.min(change.address());
+            high = high.max(change.address().wrapping_add(change.new_bytes().len()));
+        }
+        if high.wrapping_sub(low) <= GAP {
+            runs.add(low, high.wrapping_sub(low));
+        } else {
+            for change in some {
+                runs.add(change.address(), change.new_bytes().len());
+            }
+        }
     }
     runs
 }
@@ -220,11 +244,7 @@ impl Drop for Window {
     }
 }
 
-impl LiveText for Window {
-    fn admit(&mut self, _: usize, _: usize) -> Result<(), i32> {
-        Ok(())
-    }
-
+impl Port for Window {
     fn begin(&mut self, _: &[Change]) {}
 
     fn progress(&self) -> Progress {
@@ -235,24 +255,11 @@ impl LiveText for Window {
         shared().announce(progress);
     }
 
-    fn write(&mut self, address: usize, bytes: &[u8]) -> Result<(), i32> {
-        let text = core::ptr::with_exposed_provenance_mut::<u8>(address);
-        match (bytes.first_chunk(), bytes.last_chunk()) {
-            (Some(first), Some(last)) if bytes.len() <= 8 => {
-                let (first, last) = (u32::from_ne_bytes(*first), u32::from_ne_bytes(*last));
-                // SAFETY: (106) part of a verified site, on pages that `open` made writable. The two may overlap, and hold
-                // the same bytes there. Not volatile: x86 stores may be unaligned, `write_volatile` may not.
-                unsafe {
-                    text.cast::<u32>().write_unaligned(first);
-                    text.wrapping_add(bytes.len() - 4).cast::<u32>().write_unaligned(last);
-                }
-            }
-            _ => {
-                for (offset, byte) in bytes.iter().enumerate() {
-                    // SAFETY: (148) as (106).
-                    unsafe { text.wrapping_add(offset).write_volatile(*byte) };
-                }
-            }
+    fn write(&mut self, changes: &[Change], part: Part) -> Result<(), i32> {
+        for change in changes {
+            let text = core::ptr::with_exposed_provenance_mut::<u8>(change.address());
+            // SAFETY: (157) a verified site, on pages that `open` made writable, in the order of the protocol.
+            unsafe { store(change, part, text) };
         }
         Ok(())
     }
