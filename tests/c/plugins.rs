@@ -2,23 +2,12 @@
 
 use object::{Object, ObjectSection};
 
-use crate::build::{COMPILERS, Setup, Tables, fixture, run, runtime, succeed};
-
-const SET: &str = "
-patchset demo {
-    arch x86_64
-    abi  user
-}
-op do.add(a: word, b: word) -> sum: word {
-    clobbers flags
-    x86_64 { lea ({a}, {b}), {sum} }
-}
-";
+use crate::build::{COMPILERS, Setup, Tables, fixture, run, runtime, set, succeed};
 
 /// Each object has its table, its ops structure and its runtime; the program also where it exports its own symbols to them.
 #[test]
 fn shared_objects_arrive_and_leave() {
-    let tables = Tables::from_text("plugins", SET);
+    let tables = Tables::of("plugins", &set("demo.pv"));
     for compiler in COMPILERS {
         let setup = Setup::new(compiler, &["-m64", "-O2", "-Wall", "-Wextra", "-Werror"]);
         let objects = ["first.so", "second.so"].map(|name| tables.dir.join(name));

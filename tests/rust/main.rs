@@ -2,6 +2,7 @@
 //! run: before patching, patched with the ops structure poisoned, with backends, and put back.
 
 mod freestanding;
+mod plugins;
 mod shared;
 mod toolchain;
 
@@ -253,6 +254,7 @@ fn trials() -> Vec<Trial> {
     for first in ["c", "rust"] {
         add(format!("one_lock/{first}_first"), Box::new(move || shared::one_lock(first)));
     }
+    add("plugins/arrive_and_leave".to_owned(), Box::new(plugins::arrive_and_leave));
     add("example".to_owned(), Box::new(example));
     add("one_page/O0".to_owned(), Box::new(one_page));
     add("freestanding/kernel".to_owned(), Box::new(freestanding::kernel));
