@@ -106,7 +106,7 @@ enum pv_status pv_live_patch_all(const struct pv_live_request *requests, size_t 
 		if (status == PV_OK)
 			status = write_journal(&journal, flags, report);
 		if (status == PV_OK) {
-			pv_live_1.generation++;
+			live()->generation++;
 		} else {
 			report->way = PV_WAY_NONE;
 			report->bytes = 0;
@@ -115,14 +115,14 @@ enum pv_status pv_live_patch_all(const struct pv_live_request *requests, size_t 
 	if (status == PV_OK) {
 		for (size_t i = 0; i < count; i++)
 			commit(requests[i].set, requests[i].flags);
-		for (size_t i = 0; pv_live_1.observer && i < journal.count; i++) {
+		for (size_t i = 0; live()->observer && i < journal.count; i++) {
 			const struct pv_change *change = &journal.changes[i];
-			pv_live_1.observer(pv_live_1.observer_context, change->address, change->old_bytes,
+			live()->observer(live()->observer_context, change->address, change->old_bytes,
 					   change->new_bytes, change->len);
 		}
 	}
-	if (journal_bytes(LOAD(pv_live_1.journal_room)) > (4u << 20) &&
-	    PV_LIVE_STATE(LOAD(pv_live_1.progress)) == PV_LIVE_IDLE)
+	if (journal_bytes(LOAD(live()->journal_room)) > (4u << 20) &&
+	    PV_LIVE_STATE(LOAD(live()->progress)) == PV_LIVE_IDLE)
 		drop_journal();
 done:
 	unlock_patchers(signals);
@@ -198,19 +198,19 @@ enum pv_status pv_live_switch(const struct pv_set *set, const void *variant, uin
 
 unsigned long pv_live_generation(void)
 {
-	return (unsigned long)LOAD(pv_live_1.generation);
+	return (unsigned long)LOAD(live()->generation);
 }
 
 unsigned long pv_live_breakpoints(void)
 {
-	return LOAD(pv_live_1.trapped);
+	return LOAD(live()->trapped);
 }
 
 void pv_live_observe(pv_live_observer *observer, void *context)
 {
 	uint64_t signals = lock_patchers();
-	pv_live_1.observer_context = context;
-	pv_live_1.observer = observer;
+	live()->observer_context = context;
+	live()->observer = observer;
 	unlock_patchers(signals);
 }
 

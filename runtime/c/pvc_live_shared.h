@@ -36,9 +36,10 @@ struct pv_live {
 	uint32_t registered; /* 1: registered for membarrier */
 	uint32_t window;     /* 1: text is writable and executable while this batch runs */
 	unsigned long trapped;
+	uint64_t handler_code; /* the first bytes of the handler: others, or none, when the object that it is in has left */
 };
 #ifdef __x86_64__
-_Static_assert(sizeof(struct pv_live) == 136 && sizeof(struct kernel_sigaction) == 32 && sizeof(struct pv_change) == 40,
+_Static_assert(sizeof(struct pv_live) == 144 && sizeof(struct kernel_sigaction) == 32 && sizeof(struct pv_change) == 40,
 	       "the Rust runtime has the same");
 #endif
 extern struct pv_live pv_live_1;
@@ -49,12 +50,14 @@ struct pv_live pv_live_1 __attribute__((weak, aligned(64)));
 #define SWAP(x, value) __atomic_exchange_n(&(x), value, __ATOMIC_SEQ_CST)
 #define ADD(x, value) ((void)__atomic_fetch_add(&(x), value, __ATOMIC_SEQ_CST))
 
+#include "pvc_live_place.h"
+
 static int settle_unfinished(void);
 
 /* Whether this process is a forked child that has not taken over yet. */
 static int is_forked(void)
 {
-	uint32_t *token = LOAD(pv_live_1.token);
+	uint32_t *token = LOAD(live()->token);
 	return token && !LOAD(*token);
 }
 
@@ -62,14 +65,14 @@ static int is_forked(void)
 static long make_token(void)
 {
 	uint32_t *none = 0;
-	if (LOAD(pv_live_1.token))
+	if (LOAD(live()->token))
 		return 0;
 	long page = map(PAGE, READ | WRITE, MAP_PRIVATE_ | MAP_ANONYMOUS_, -1);
 	if (is_error(page))
 		return page;
 	long result = system_call(NR_MADVISE, page, PAGE, MADV_WIPEONFORK_, 0, 0);
 	*(uint32_t *)page = 1;
-	if (is_error(result) || !__atomic_compare_exchange_n(&pv_live_1.token, &none, (uint32_t *)page, 0, __ATOMIC_SEQ_CST,
+	if (is_error(result) || !__atomic_compare_exchange_n(&live()->token, &none, (uint32_t *)page, 0, __ATOMIC_SEQ_CST,
 							     __ATOMIC_SEQ_CST))
 		(void)system_call(NR_MUNMAP, page, PAGE, 0, 0, 0); /* or another thread was faster */
 	return is_error(result) ? result : 0;
@@ -81,17 +84,17 @@ static void adopt(void)
 {
 	uint64_t signals = block_signals(~(uint64_t)0);
 	uint32_t self = (uint32_t)system_call(NR_GETPID, 0, 0, 0, 0, 0);
-	if (SWAP(pv_live_1.adopter, self) == self) {
+	if (SWAP(live()->adopter, self) == self) {
 		while (is_forked())
 			sleep_for(100000);
 	} else {
-		STORE(pv_live_1.lock, 1);
-		STORE(pv_live_1.waiters, 0);
-		STORE(pv_live_1.registered, 0);
+		STORE(live()->lock, 1);
+		STORE(live()->waiters, 0);
+		STORE(live()->registered, 0);
 		while (!settle_unfinished())
 			sleep_for(1000000);
-		STORE(pv_live_1.lock, 0);
-		STORE(*pv_live_1.token, 1);
+		STORE(live()->lock, 0);
+		STORE(*live()->token, 1);
 	}
 	(void)block_signals(signals);
 }
@@ -107,16 +110,16 @@ static uint64_t lock_patchers(void)
 	(void)make_token();
 	if (is_forked())
 		adopt();
-	if (!__atomic_compare_exchange_n(&pv_live_1.lock, &taken, 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-		while (SWAP(pv_live_1.lock, 2))
-			futex_wait(&pv_live_1.lock, 2);
+	if (!__atomic_compare_exchange_n(&live()->lock, &taken, 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		while (SWAP(live()->lock, 2))
+			futex_wait(&live()->lock, 2);
 	return signals;
 }
 
 static void unlock_patchers(uint64_t signals)
 {
-	if (SWAP(pv_live_1.lock, 0) == 2)
-		futex_wake(&pv_live_1.lock, 1);
+	if (SWAP(live()->lock, 0) == 2)
+		futex_wake(&live()->lock, 1);
 	(void)block_signals(signals);
 }
 
@@ -127,28 +130,28 @@ static size_t journal_bytes(size_t room)
 
 static void drop_journal(void)
 {
-	STORE(pv_live_1.count, 0);
-	size_t room = SWAP(pv_live_1.journal_room, 0);
-	struct pv_change *journal = SWAP(pv_live_1.journal, 0);
+	STORE(live()->count, 0);
+	size_t room = SWAP(live()->journal_room, 0);
+	struct pv_change *journal = SWAP(live()->journal, 0);
 	/* A handler that came before `count` was 0 may still look at it: then the memory is lost. */
-	if (room && !LOAD(pv_live_1.waiters))
+	if (room && !LOAD(live()->waiters))
 		(void)system_call(NR_MUNMAP, (long)journal, (long)journal_bytes(room), 0, 0, 0);
 }
 
 static enum pv_status get_journal(size_t room, struct journal *journal, struct pv_report *report)
 {
-	if (LOAD(pv_live_1.journal_room) < room) {
+	if (LOAD(live()->journal_room) < room) {
 		size_t bytes = journal_bytes(room);
 		drop_journal();
 		long pages = map(bytes, READ | WRITE, MAP_PRIVATE_ | MAP_ANONYMOUS_, -1);
 		if (is_error(pages))
 			return system_failure(report, PV_STEP_UNDO_MAP, pages);
-		STORE(pv_live_1.journal, (struct pv_change *)pages);
-		STORE(pv_live_1.journal_room, bytes / sizeof(struct pv_change));
+		STORE(live()->journal, (struct pv_change *)pages);
+		STORE(live()->journal_room, bytes / sizeof(struct pv_change));
 	}
 	/* The end of the last batch, before what is written over its changes: in_batch(). */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	journal->changes = LOAD(pv_live_1.journal);
+	journal->changes = LOAD(live()->journal);
 	journal->count = 0;
 	journal->room = room;
 	return PV_OK;
@@ -160,11 +163,11 @@ static enum pv_status set_up(struct pv_report *report)
 	long token = make_token();
 	if (is_error(token))
 		return system_failure(report, PV_STEP_PROBE_MAP, token);
-	if (!LOAD(pv_live_1.registered)) {
+	if (!LOAD(live()->registered)) {
 		long result = system_call(NR_MEMBARRIER, REGISTER_SYNC_CORE, 0, 0, 0, 0);
 		if (is_error(result))
 			return system_failure(report, PV_STEP_REGISTER, result);
-		STORE(pv_live_1.registered, 1);
+		STORE(live()->registered, 1);
 	}
 	return PV_OK;
 }

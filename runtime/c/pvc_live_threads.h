@@ -74,7 +74,7 @@ static enum pv_status none_blocks_traps(long *tasks, struct pv_report *report)
 			(void)system_call(NR_CLOSE, *tasks, 0, 0, 0, 0);
 		if (thread < 0)
 			return system_failure(report, PV_STEP_THREADS, thread);
-		if (attempts == 50) {
+		if (attempts == 2000) { /* half a second: on a busy machine a thread may not run on for long */
 			report->address = (const void *)thread;
 			return system_failure(report, PV_STEP_TRAP_BLOCKED, -ERROR_BUSY);
 		}

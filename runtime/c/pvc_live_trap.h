@@ -27,16 +27,16 @@ __attribute__((naked, noinline, used)) static void restorer(void)
 static int in_batch(uintptr_t address)
 {
 	int found = 0;
-	ADD(pv_live_1.waiters, 1); /* the journal of a batch that is under way now stays */
-	uint32_t progress = LOAD(pv_live_1.progress);
-	size_t count = LOAD(pv_live_1.count);
-	const struct pv_change *changes = LOAD(pv_live_1.changes);
-	if (PV_LIVE_STATE(progress) != PV_LIVE_IDLE && LOAD(pv_live_1.progress) == progress) /* else of two batches */
+	ADD(live()->waiters, 1); /* the journal of a batch that is under way now stays */
+	uint32_t progress = LOAD(live()->progress);
+	size_t count = LOAD(live()->count);
+	const struct pv_change *changes = LOAD(live()->changes);
+	if (PV_LIVE_STATE(progress) != PV_LIVE_IDLE && LOAD(live()->progress) == progress) /* else of two batches */
 		for (size_t i = 0; i < count && !found; i++)
 			found = (uintptr_t)__atomic_load_n(&changes[i].address, __ATOMIC_RELAXED) == address;
 	/* The next batch may have begun to write its changes over these. Who has seen one of them sees the end of this one, too. */
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	ADD(pv_live_1.waiters, -1u);
+	ADD(live()->waiters, -1u);
 	return found;
 }
 
@@ -44,9 +44,9 @@ static int in_batch(uintptr_t address)
 static int wait_at(uintptr_t address)
 {
 	for (;;) {
-		uint32_t progress = LOAD(pv_live_1.progress);
+		uint32_t progress = LOAD(live()->progress);
 		int ours = in_batch(address), stands = *(volatile const unsigned char *)address == INT3;
-		if (LOAD(pv_live_1.progress) != progress)
+		if (LOAD(live()->progress) != progress)
 			continue; /* what was read may belong to two batches */
 		switch (pv_live_verdict(PV_LIVE_STATE(progress), ours, stands)) {
 		case PV_LIVE_AGAIN: return 1;
@@ -57,9 +57,9 @@ static int wait_at(uintptr_t address)
 			adopt();
 			continue;
 		}
-		ADD(pv_live_1.waiters, 1);
-		futex_wait(&pv_live_1.progress, progress);
-		ADD(pv_live_1.waiters, -1u);
+		ADD(live()->waiters, 1);
+		futex_wait(&live()->progress, progress);
+		ADD(live()->waiters, -1u);
 	}
 }
 
@@ -81,7 +81,7 @@ static long set_trap_action(uintptr_t handler, unsigned long flags)
 /* Hands a trap that is not ours to the handler that was there before. */
 static void chain(int signal, const int *info, unsigned char *context, int is_breakpoint)
 {
-	struct kernel_sigaction *former = &pv_live_1.former;
+	struct kernel_sigaction *former = &live()->former;
 	uintptr_t *ip = (uintptr_t *)(void *)(context + CONTEXT_IP);
 	uintptr_t handler = former->handler;
 	if (handler == SIG_IGN_ && !is_breakpoint)
@@ -113,11 +113,16 @@ static void on_trap(int signal, const int *info, unsigned char *context)
 	uintptr_t *ip = (uintptr_t *)(void *)(context + CONTEXT_IP);
 	int is_breakpoint = info[2] == SI_KERNEL_; /* si_signo, si_errno, si_code */
 	if (is_breakpoint && wait_at(*ip - 1)) {
-		ADD(pv_live_1.trapped, 1);
+		ADD(live()->trapped, 1);
 		--*ip; /* the site begins with the breakpoint, one byte back */
 		return;
 	}
 	chain(signal, info, context, is_breakpoint);
+}
+
+static uint64_t code_at(uintptr_t handler)
+{
+	return ((const struct unaligned64 *)handler)->value;
 }
 
 static enum pv_status install_handler(struct pv_report *report)
@@ -126,18 +131,21 @@ static enum pv_status install_handler(struct pv_report *report)
 	long result = trap_action(0, &current);
 	if (is_error(result))
 		return system_failure(report, PV_STEP_TRAP_HANDLER, result);
-	uintptr_t handler = LOAD(pv_live_1.handler);
-	if (handler)
-		return handler == current.handler ? PV_OK
-						  : system_failure(report, PV_STEP_TRAP_HANDLER, -ERROR_BUSY);
-	copy((unsigned char *)&pv_live_1.former, (const unsigned char *)&current, sizeof current);
+	uintptr_t handler = LOAD(live()->handler);
+	if (!handler)
+		copy((unsigned char *)&live()->former, (const unsigned char *)&current, sizeof current);
+	else if (handler != current.handler)
+		return system_failure(report, PV_STEP_TRAP_HANDLER, -ERROR_BUSY);
+	else if (is_readable(handler) && code_at(handler) == live()->handler_code)
+		return PV_OK; /* otherwise it has left, with its shared object; what it was installed over is still known */
 	/* No signal is blocked meanwhile, not even SIGTRAP: handlers that run on top of this one may reach a site, too, and
 	 * the next batch must not take a thread that is still in here for one that blocks SIGTRAP. */
-	STORE(pv_live_1.handler, (uintptr_t)on_trap);
+	live()->handler_code = code_at((uintptr_t)on_trap);
+	STORE(live()->handler, (uintptr_t)on_trap);
 	result = set_trap_action((uintptr_t)on_trap, SA_SIGINFO_ | SA_ONSTACK_ | SA_RESTART_ | SA_NODEFER_);
 	if (!is_error(result))
 		return PV_OK;
-	STORE(pv_live_1.handler, 0);
+	STORE(live()->handler, 0);
 	return system_failure(report, PV_STEP_TRAP_HANDLER, result);
 }
 

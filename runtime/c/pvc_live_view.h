@@ -5,17 +5,17 @@
 static void begin_batch(void *context, const struct pv_change *changes, size_t count)
 {
 	(void)context;
-	STORE(pv_live_1.count, 0);
-	STORE(pv_live_1.changes, changes);
-	STORE(pv_live_1.count, count);
+	STORE(live()->count, 0);
+	STORE(live()->changes, changes);
+	STORE(live()->count, count);
 }
 
 static void announce(void *context, uint32_t progress)
 {
 	(void)context;
-	STORE(pv_live_1.progress, progress);
-	if (PV_LIVE_STATE(progress) == PV_LIVE_IDLE && LOAD(pv_live_1.waiters))
-		futex_wake(&pv_live_1.progress, 0x7fffffff);
+	STORE(live()->progress, progress);
+	if (PV_LIVE_STATE(progress) == PV_LIVE_IDLE && LOAD(live()->waiters))
+		futex_wake(&live()->progress, 0x7fffffff);
 }
 
 static int synchronize_threads(void *window)
@@ -87,7 +87,7 @@ static void fill_view(struct pv_live_text *text, struct window *window)
 	text->write = 0; /* whole passes go through write_plain() or write_copy() */
 	text->synchronize = synchronize_threads;
 	text->context = window;
-	text->progress = LOAD(pv_live_1.progress);
+	text->progress = LOAD(live()->progress);
 	text->journal = 0;
 	text->journal_room = 0;
 }
@@ -121,7 +121,7 @@ static void close_window(const struct journal *journal)
 		for (unsigned attempts = 0; attempts < 1000; attempts++)
 			if (!protect(runs.run[i].start, runs.run[i].end - runs.run[i].start, READ | EXEC))
 				break;
-	STORE(pv_live_1.window, 0);
+	STORE(live()->window, 0);
 }
 
 /* Makes the pages of the changes writable, too. */
@@ -130,7 +130,7 @@ static enum pv_status open_window(const struct journal *journal, struct pv_repor
 	struct runs runs;
 	runs_of(journal, &runs);
 	begin_batch(0, journal->changes, journal->count); /* what a forked child has to close */
-	STORE(pv_live_1.window, 1);
+	STORE(live()->window, 1);
 	for (unsigned i = 0; i < runs.count; i++) {
 		long result = protect(runs.run[i].start, runs.run[i].end - runs.run[i].start, READ | WRITE | EXEC);
 		if (is_error(result)) {
@@ -163,12 +163,12 @@ static enum pv_status store_words(const struct journal *journal, struct pv_repor
 /* Ends a batch that was left unfinished: on if a site has its new form already, which somebody may have seen; else back. */
 static int settle_unfinished(void)
 {
-	struct journal journal = { (struct pv_change *)LOAD(pv_live_1.changes), LOAD(pv_live_1.count), 0 };
+	struct journal journal = { (struct pv_change *)LOAD(live()->changes), LOAD(live()->count), 0 };
 	struct window *window;
 	int forward = 0, settled;
-	if (LOAD(pv_live_1.window))
+	if (LOAD(live()->window))
 		close_window(&journal);
-	if (PV_LIVE_STATE(LOAD(pv_live_1.progress)) == PV_LIVE_IDLE)
+	if (PV_LIVE_STATE(LOAD(live()->progress)) == PV_LIVE_IDLE)
 		return 1;
 	(void)system_call(NR_MEMBARRIER, REGISTER_SYNC_CORE, 0, 0, 0, 0);
 	if (open_memory(&window, memory_file()))

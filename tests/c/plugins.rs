@@ -5,6 +5,7 @@ use object::{Object, ObjectSection};
 use crate::build::{COMPILERS, Setup, Tables, fixture, run, runtime, set, succeed};
 
 /// Each object has its table, its ops structure and its runtime; the program also where it exports its own symbols to them.
+/// They patch at start and live.
 #[test]
 fn shared_objects_arrive_and_leave() {
     let tables = Tables::of("plugins", &set("demo.pv"));
@@ -20,7 +21,9 @@ fn shared_objects_arrive_and_leave() {
         let paths = objects.each_ref().map(|object| object.to_str().unwrap());
         for export in [&[][..], &["-rdynamic"]] {
             let program = setup.and(export).program(&tables, "plugins", &[fixture("plugins.c")]);
-            run(&program, &paths, &setup);
+            for first in ["program-first", "plugin-first"] {
+                run(&program, &[paths[0], paths[1], first], &setup);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What all users of a runtime in this process share: Rust and C, each shared object.
 //!
-//! One weak symbol of a fixed layout (FORMAT.md, "Shared state") holds the lock, the progress of the batch under way, and the
-//! handler of SIGTRAP. Whoever installed that handler, it serves the batches of all.
+//! One state of a fixed layout (FORMAT.md, "Shared state") holds the lock, the progress of the batch under way, and the
+//! handler of SIGTRAP. Whoever installed that handler, it serves the batches of all. [`place`](super::place) says where it is.
 
 use super::sys::{self, PAGE, PROT_READ, PROT_WRITE, Pages, Sigaction, SignalsBlocked};
 use crate::live::driver::Journal;
@@ -43,20 +43,22 @@ pub(crate) struct Shared {
     pub(crate) window: AtomicU32,
     /// How often a thread ran into a breakpoint of a batch.
     pub(crate) trapped: AtomicU64,
+    /// The first bytes of the handler: other ones, or none, stand there when the object that it is in has left.
+    pub(crate) handler_code: AtomicU64,
 }
 
 // SAFETY: (80) `former` is written by the holder of the lock before `handler` is, and read only after.
 unsafe impl Sync for Shared {}
 
-const _: () = assert!(size_of::<Shared>() == 136);
+const _: () = assert!(size_of::<Shared>() == 144);
 
 core::arch::global_asm!(
     ".pushsection .bss.pv_live_1,\"aw\",@nobits",
     ".p2align 6",
     ".weak pv_live_1",
     ".type pv_live_1, @object",
-    "pv_live_1: .zero 136",
-    ".size pv_live_1, 136",
+    "pv_live_1: .zero 144",
+    ".size pv_live_1, 144",
     ".popsection",
     options(att_syntax)
 );
@@ -66,10 +68,24 @@ unsafe extern "C" {
     static SHARED: Shared;
 }
 
-/// The state of this process.
+/// The state of this process, or, where a page for it cannot be had, of the objects that share one symbol.
+#[inline]
 pub(crate) fn shared() -> &'static Shared {
-    // SAFETY: (81) defined above, or in the C runtime with the same layout; zero is a valid value.
-    unsafe { &SHARED }
+    static FOUND: AtomicPtr<Shared> = AtomicPtr::new(core::ptr::null_mut());
+
+    #[cold]
+    fn find() -> &'static Shared {
+        // SAFETY: (81) defined above, or in the C runtime with the same layout; zero is a valid value.
+        let place = super::place::find().unwrap_or(unsafe { &SHARED });
+        // Who was first may have had to take the symbol.
+        let first =
+            FOUND.compare_exchange(core::ptr::null_mut(), core::ptr::from_ref(place).cast_mut(), SeqCst, SeqCst);
+        // SAFETY: (158) as stored here.
+        first.map_or_else(|first| unsafe { &*first }, |_| place)
+    }
+
+    // SAFETY: (159) null, or a state that stays for ever.
+    unsafe { FOUND.load(SeqCst).as_ref() }.unwrap_or_else(find)
 }
 
 /// The lock, held.

@@ -14,12 +14,14 @@ const READ_WRITE: usize = 2;
 const O_CLOEXEC: usize = 0o2_000_000;
 const MAP_PRIVATE: usize = 0x02;
 const MAP_ANONYMOUS: usize = 0x20;
+const MAP_FIXED_NOREPLACE: usize = 0x10_0000;
 const SIG_SETMASK: usize = 2;
 /// The kernel's `sigset_t` is 64 bits; not the C library's.
 const SIGSET_LEN: usize = 8;
 
 // Numbers from the kernel's arch/x86/entry/syscalls/syscall_64.tbl: part of its ABI.
 const SYS_READ: usize = 0;
+const SYS_WRITE: usize = 1;
 const SYS_OPEN: usize = 2;
 const SYS_CLOSE: usize = 3;
 const SYS_LSEEK: usize = 8;
@@ -32,11 +34,13 @@ const SYS_PWRITE64: usize = 18;
 pub(crate) const SYS_MADVISE: usize = 28;
 const SYS_NANOSLEEP: usize = 35;
 const SYS_GETPID: usize = 39;
+const SYS_PRCTL: usize = 157;
 const SYS_GETTID: usize = 186;
 const SYS_FUTEX: usize = 202;
 const SYS_GETDENTS64: usize = 217;
 const SYS_TGKILL: usize = 234;
 const SYS_OPENAT: usize = 257;
+const SYS_MEMFD_CREATE: usize = 319;
 const SYS_MEMBARRIER: usize = 324;
 
 pub(crate) const SIGTRAP: usize = 5;
@@ -99,6 +103,29 @@ impl File {
         let args = [self.0, path.as_ptr().expose_provenance(), flags, 0, 0, 0];
         // SAFETY: (119) as (32), checked above.
         unsafe { call(SYS_OPENAT, args) }.map(File)
+    }
+
+    /// A file without a place in any directory.
+    pub(crate) fn in_memory(name: &CStr) -> Result<Self, i32> {
+        const EINVAL: i32 = 22;
+        const MFD_CLOEXEC: usize = 1;
+        const MFD_NOEXEC_SEAL: usize = 8;
+        let create = |flags| {
+            // SAFETY: (153) as (32).
+            unsafe { call(SYS_MEMFD_CREATE, [name.as_ptr().expose_provenance(), flags, 0, 0, 0, 0]) }.map(File)
+        };
+        match create(MFD_CLOEXEC | MFD_NOEXEC_SEAL) {
+            Err(EINVAL) => create(MFD_CLOEXEC), // before Linux 6.3
+            result => result,
+        }
+    }
+
+    /// Writes a few bytes, whole.
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), i32> {
+        const EIO: i32 = 5;
+        // SAFETY: (154) the kernel reads `bytes`.
+        let written = unsafe { call(SYS_WRITE, [self.0, bytes.as_ptr().expose_provenance(), bytes.len(), 0, 0, 0]) }?;
+        if written == bytes.len() { Ok(()) } else { Err(EIO) }
     }
 
     /// Reads into `buffer` once.
@@ -167,6 +194,14 @@ impl Pages {
         };
         // SAFETY: (35) a new mapping where the kernel likes touches nothing that exists.
         let start = unsafe { call(SYS_MMAP, [0, len, protection, flags, fd, 0]) }?;
+        Ok(Self { start: core::ptr::with_exposed_provenance_mut(start), len })
+    }
+
+    /// Maps `file` at this address, where nothing is mapped; a kernel before 4.17 may choose another one.
+    pub(crate) fn map_at(address: usize, len: usize, protection: usize, file: &File) -> Result<Self, i32> {
+        let flags = MAP_PRIVATE | MAP_FIXED_NOREPLACE;
+        // SAFETY: (155) as (35): the flag replaces nothing.
+        let start = unsafe { call(SYS_MMAP, [address, len, protection, flags, file.0, 0]) }?;
         Ok(Self { start: core::ptr::with_exposed_provenance_mut(start), len })
     }
 
@@ -259,6 +294,23 @@ pub(crate) fn block_signals(set: u64) {
 pub(crate) unsafe fn protect(start: usize, len: usize, protection: usize) -> Result<(), i32> {
     // SAFETY: (124) the caller's promise.
     unsafe { call(SYS_MPROTECT, [start, len, protection, 0, 0, 0]) }.map(|_| ())
+}
+
+/// Whether the 8 bytes at `address` can be read: a pointer to them is looked at before the first argument, which is wrong.
+pub(crate) fn is_readable(address: usize) -> bool {
+    const EINVAL: i32 = 22;
+    const NOTHING: usize = 99;
+    // SAFETY: (156) changes nothing: there is no such way to change the signals that are blocked.
+    let result = unsafe { call(SYS_RT_SIGPROCMASK, [NOTHING, address, 0, SIGSET_LEN, 0, 0]) };
+    result == Err(EINVAL)
+}
+
+/// The vector of getauxval(3); kernels before 6.4 do not tell it so.
+pub(crate) fn auxiliary_vector(buffer: &mut [u8]) -> Result<(), i32> {
+    const PR_GET_AUXV: usize = 0x4155_5856;
+    // SAFETY: (157) the kernel writes at most that many bytes.
+    unsafe { call(SYS_PRCTL, [PR_GET_AUXV, buffer.as_mut_ptr().expose_provenance(), buffer.len(), 0, 0, 0]) }
+        .map(|_| ())
 }
 
 /// What a signal does; then, what it is to do.

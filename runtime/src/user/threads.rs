@@ -4,7 +4,7 @@ use super::sys::{self, File, SIGTRAP};
 use crate::error::{Error, Step};
 
 /// How often a thread is looked at again that blocks SIGTRAP: C libraries do for a moment, where threads start and end.
-const ATTEMPTS: usize = 50;
+const ATTEMPTS: usize = 2000; // half a second: on a busy machine a thread may not run on for long
 
 /// The directory of this process's threads.
 pub(crate) fn directory() -> Result<File, Error> {

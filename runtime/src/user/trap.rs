@@ -22,12 +22,12 @@ pub(crate) fn install() -> Result<(), i32> {
     let shared = shared();
     let current = sys::signal_action(SIGTRAP, None)?;
     match shared.handler.load(SeqCst) {
-        0 => {}
-        ours if ours == current.handler => return Ok(()),
-        _ => return Err(EBUSY),
+        // SAFETY: (88) the lock is held, and no handler of ours can run before `handler` is set.
+        0 => unsafe { *shared.former.get() = current },
+        ours if ours != current.handler => return Err(EBUSY),
+        ours if code_at(ours) == Some(shared.handler_code.load(SeqCst)) => return Ok(()),
+        _ => {} // it has left, with its shared object; what it was installed over is still known
     }
-    // SAFETY: (88) the lock is held, and no handler of ours can run before `handler` is set.
-    unsafe { *shared.former.get() = current };
     let entry = on_trap as *const () as usize;
     let action = Sigaction {
         handler: entry,
@@ -38,8 +38,16 @@ pub(crate) fn install() -> Result<(), i32> {
         restorer: restorer as *const () as usize,
         mask: 0,
     };
+    shared.handler_code.store(code_at(entry).unwrap_or(0), SeqCst);
     shared.handler.store(entry, SeqCst);
     sys::signal_action(SIGTRAP, Some(&action)).map(|_| ()).inspect_err(|_| shared.handler.store(0, SeqCst))
+}
+
+/// The first bytes of a handler, if there are any.
+fn code_at(handler: usize) -> Option<u64> {
+    let code = core::ptr::with_exposed_provenance::<u64>(handler);
+    // SAFETY: (160) readable, as has been asked.
+    sys::is_readable(handler).then(|| unsafe { code.read_unaligned() })
 }
 
 /// How a handler returns to the kernel, as in every C library.

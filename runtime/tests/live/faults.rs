@@ -199,7 +199,7 @@ pub(crate) fn every_system_call() {
 
 pub(crate) fn every_byte() {
     let start = |patched| Batch::Start { patched, way: Way::ProcMem };
-    for (batch, most, least) in [(Batch::Live(View::Memory), 40, 90), (start(false), 20, 30), (start(true), 20, 30)] {
+    for (batch, most, least) in [(Batch::Live(View::Memory), 50, 90), (start(false), 30, 30), (start(true), 30, 30)] {
         in_child(batch, |batch| {
             let mut writes = 0;
             for number in 0..most {

@@ -45,3 +45,11 @@ extern "C" fn plugin_subtract() -> i32 {
     let report = unsafe { user::patch(&SET, Features::NONE) };
     report.is_ok_and(|report| report.calls == 1).into()
 }
+
+/// Patches this copy while threads run through it; the other way round, if `on` is 0.
+#[unsafe(no_mangle)]
+extern "C" fn plugin_live(on: i32) -> i32 {
+    // SAFETY: backends stay, and there is no other handler of SIGTRAP.
+    let result = unsafe { if on == 0 { user::live::unpatch(&SET) } else { user::live::patch(&SET, Features::NONE) } };
+    i32::from(result.is_err()) // PV_OK is 0
+}

@@ -42,6 +42,8 @@ struct Plugin<'a> {
     object: *mut c_void,
     add: extern "C" fn(usize, usize) -> usize,
     subtract: extern "C" fn() -> c_int,
+    /// 0: patched, or unpatched.
+    live: extern "C" fn(c_int) -> c_int,
 }
 
 impl<'a> Plugin<'a> {
@@ -60,8 +62,9 @@ impl<'a> Plugin<'a> {
             assert_eq!(arrived(), 1, "{path} was patched as it arrived");
             let add = std::mem::transmute::<*mut c_void, extern "C" fn(usize, usize) -> usize>(function(c"plugin_add"));
             let subtract = std::mem::transmute::<*mut c_void, extern "C" fn() -> c_int>(function(c"plugin_subtract"));
+            let live = std::mem::transmute::<*mut c_void, extern "C" fn(c_int) -> c_int>(function(c"plugin_live"));
             assert_eq!(add(40, 2), 42);
-            Self { path, object, add, subtract }
+            Self { path, object, add, subtract, live }
         }
     }
 
@@ -92,6 +95,21 @@ fn patch_twice() {
     assert_eq!((report.sites, report.rows, report.unchanged), (1, 1, 0), "the program's own site and no other");
 }
 
+/// Every copy back and forth, by one lock and one handler, which leaves with the copy that came first.
+fn patch_live(plugins: &[Plugin]) {
+    let before = user::live::generation();
+    for plugin in plugins {
+        assert_eq!(((plugin.live)(0), (plugin.add)(40, 2)), (0, 42), "{}", plugin.path);
+        assert_eq!(((plugin.live)(1), (plugin.add)(40, 2)), (0, 42), "{}", plugin.path);
+        // SAFETY: backends stay, and there is no other handler of SIGTRAP.
+        unsafe {
+            user::live::unpatch(&SET).expect("can be restored");
+            user::live::patch(&SET, Features::NONE).expect("can be patched");
+        }
+    }
+    assert_eq!(user::live::generation() - before, 4 * plugins.len() as u64, "batches of all are counted");
+}
+
 fn main() {
     let paths: Vec<String> = std::env::args().skip(1).collect();
     assert_eq!(paths.len(), 3, "three shared objects");
@@ -101,7 +119,9 @@ fn main() {
     for round in 0..30 {
         // Each in its turn has another function and leaves first.
         let mut plugins: Vec<Plugin> = paths.iter().map(|path| Plugin::load(path)).collect();
-        let other = plugins.swap_remove(round % 3);
+        plugins.rotate_left(round % 3);
+        patch_live(&plugins);
+        let other = plugins.swap_remove(0);
         assert_eq!((other.subtract)(), 1);
         assert_eq!((other.add)(40, 2), 38);
         assert!(plugins.iter().all(|plugin| (plugin.add)(40, 2) == 42) && add(40, 2) == 42, "the others do not");
