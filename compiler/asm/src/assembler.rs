@@ -184,6 +184,13 @@ impl<'t> Assembler<'t> {
         }
     }
 
+    /// Reports an error and fails.
+    #[cold]
+    pub(crate) fn fail<T>(&mut self, diagnostic: Diagnostic) -> Result<T, Failed> {
+        self.report(diagnostic);
+        Err(Failed)
+    }
+
     /// The place of the next byte.
     pub(crate) fn here(&self) -> Place {
         Place { offset: self.out.len() as u32, mark: self.marks.len() as u32 }
@@ -251,12 +258,11 @@ impl<'t> Assembler<'t> {
                 self.cur.space();
                 if self.cur.at_end() {
                     let span = start..self.cur.pos;
-                    self.report(Diagnostic::error(
+                    return self.fail(Diagnostic::error(
                         ErrorKind::Prefix,
                         span,
                         "a pseudo-prefix needs an instruction behind it",
                     ));
-                    return Err(Failed);
                 }
                 continue;
             }
@@ -268,11 +274,10 @@ impl<'t> Assembler<'t> {
                 while end < self.cur.text.len() && !self.source.is_char_boundary(end) {
                     end += 1;
                 }
-                self.report(
+                return self.fail(
                     Diagnostic::error(ErrorKind::Syntax, start..end, "a statement cannot start like this")
                         .label("expected an instruction, a directive or a label"),
                 );
-                return Err(Failed);
             }
             let key = self.cur.word_key();
             let end = self.cur.pos;
@@ -289,11 +294,10 @@ impl<'t> Assembler<'t> {
                 return self.directive(start, end);
             }
             if CLASS[byte as usize] & DIGIT != 0 {
-                self.report(
+                return self.fail(
                     Diagnostic::error(ErrorKind::Syntax, start..end, "a statement cannot start with a number")
                         .label("missing `:`?"),
                 );
-                return Err(Failed);
             }
             let Some(name) = key.and_then(|key| table::lookup(&key)) else {
                 return self.dotted_mnemonic(start, end);
@@ -327,10 +331,9 @@ impl<'t> Assembler<'t> {
         let start = self.cur.pos;
         self.cur.skip_statement();
         let span = start..self.cur.pos;
-        self.report(
+        self.fail(
             Diagnostic::error(ErrorKind::Syntax, span, "junk at the end of the statement").label("not expected here"),
-        );
-        Err(Failed)
+        )
     }
 
     /// Index of the list column for the syntax and mode.
@@ -383,11 +386,10 @@ impl<'t> Assembler<'t> {
         };
         if byte == 0 || self.insn.prefixes.segment != 0 {
             let span = start..self.cur.pos;
-            self.report(
+            return self.fail(
                 Diagnostic::error(ErrorKind::Syntax, span, "expected an operand")
                     .note("branch hints are `,pt` and `,pn`"),
             );
-            return Err(Failed);
         }
         self.insn.prefixes.segment = byte;
         self.insn.prefixes.any = true;
@@ -409,10 +411,7 @@ impl<'t> Assembler<'t> {
             return self.select(name, name.lists[self.column()]);
         }
         self.cur.pos = start;
-        match self.syntax {
-            Syntax::Att => self.att_operands()?,
-            Syntax::Intel => self.intel_operands()?,
-        }
+        self.operands()?;
         self.select(name, list)
     }
 
@@ -430,12 +429,9 @@ impl<'t> Assembler<'t> {
         self.cur.space();
         let mut list = list;
         if !self.cur.at_end() {
-            match self.syntax {
-                Syntax::Att => self.att_operands()?,
-                Syntax::Intel => {
-                    self.intel_operands()?;
-                    list = self.intel_list(name, list);
-                }
+            self.operands()?;
+            if self.syntax == Syntax::Intel {
+                list = self.intel_list(name, list);
             }
         }
         self.select(name, list)

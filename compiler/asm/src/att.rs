@@ -1,55 +1,16 @@
 //! Operands in AT&T syntax.
 
-use crate::Mode;
 use crate::assembler::Assembler;
 use crate::diagnostic::{Diagnostic, ErrorKind};
 use crate::expression::Failed;
 use crate::fixups;
 use crate::kinds;
-use crate::lexer::{ALPHA, CLASS, DIGIT};
 use crate::operand::{self, IP_REG, Operand};
-use crate::prefixes::XRELEASE;
 use crate::registers::{self, Family, Register};
-use crate::symbols::Value;
 
 impl Assembler<'_> {
-    /// All operands of the instruction, in the order of the text.
-    #[inline]
-    pub(crate) fn att_operands(&mut self) -> Result<(), Failed> {
-        loop {
-            self.cur.space();
-            if self.cur.peek() == b'{' && self.rounding_decorator()? {
-                self.cur.space();
-                if self.cur.eat(b',') {
-                    continue;
-                }
-                return self.operands_end();
-            }
-            if self.insn.count == 5 {
-                let here = self.cur.pos;
-                self.report(Diagnostic::error(
-                    ErrorKind::OperandCount,
-                    here..here + 1,
-                    "no instruction has more than five operands",
-                ));
-                return Err(Failed);
-            }
-            let operand = self.att_operand()?;
-            self.insn.ops[self.insn.count] = operand;
-            self.insn.count += 1;
-            self.cur.space();
-            if !self.cur.eat(b',') {
-                return self.operands_end();
-            }
-        }
-    }
-
-    #[inline]
-    pub(crate) fn operands_end(&mut self) -> Result<(), Failed> {
-        if self.cur.at_end() { Ok(()) } else { self.expect_end() }
-    }
-
-    fn att_operand(&mut self) -> Result<Operand, Failed> {
+    /// One operand.
+    pub(crate) fn att_operand(&mut self) -> Result<Operand, Failed> {
         let start = self.cur.pos;
         match self.cur.peek() {
             b'%' => {
@@ -90,12 +51,11 @@ impl Assembler<'_> {
                 self.cur.space();
                 if self.cur.peek() == b'*' {
                     let here = self.cur.pos;
-                    self.report(Diagnostic::error(ErrorKind::Syntax, here..here + 1, "one `*` is enough"));
-                    return Err(Failed);
+                    return self.fail(Diagnostic::error(ErrorKind::Syntax, here..here + 1, "one `*` is enough"));
                 }
                 let mut operand = self.att_operand()?;
                 if operand.is_immediate() {
-                    self.report(
+                    return self.fail(
                         Diagnostic::error(
                             ErrorKind::Syntax,
                             start..operand.end as usize,
@@ -103,7 +63,6 @@ impl Assembler<'_> {
                         )
                         .help("an indirect target is a register or memory: `*%rax`, `*symbol(%rip)`"),
                     );
-                    return Err(Failed);
                 }
                 operand.flags |= Operand::STAR;
                 operand.start = start as u32;
@@ -120,40 +79,14 @@ impl Assembler<'_> {
         if near.starts_with("jmp") || near.starts_with("call") {
             return Ok(());
         }
-        self.report(
+        self.fail(
             Diagnostic::error(
                 ErrorKind::Syntax,
                 at..at + 1,
                 format!("`*` marks the target of a jump, not an operand of `{name}`"),
             )
             .label("take it away"),
-        );
-        Err(Failed)
-    }
-
-    /// An immediate operand with this value.
-    #[inline]
-    pub(crate) fn immediate(&mut self, value: Value, start: usize) -> Operand {
-        self.insn.immediates = true;
-        let mut operand = Operand { start: start as u32, end: self.cur.pos as u32, ..Operand::EMPTY };
-        operand.value = self.wrap(value.constant);
-        if value.is_constant() {
-            operand.classes = kinds::IMM;
-        } else {
-            operand.classes = match value.modifier {
-                0 => operand::SYMBOLIC_IMMEDIATE,
-                modifier => fixups::immediate_classes(modifier, self.object),
-            };
-            self.values.push(value);
-            operand.expr = self.values.len() as u32;
-        }
-        operand
-    }
-
-    /// In a 32-bit object GNU as computes immediates and displacements modulo 2^32.
-    #[inline]
-    pub(crate) fn wrap(&self, value: i64) -> i64 {
-        if self.object == Mode::Bits64 { value } else { i64::from(value as i32) }
+        )
     }
 
     /// A register; the cursor is on `%`.
@@ -167,94 +100,6 @@ impl Assembler<'_> {
             Some(register) if register.exists(self.mode) => Ok(register),
             other => self.bad_register(other, start),
         }
-    }
-
-    #[cold]
-    pub(crate) fn bad_register(
-        &mut self,
-        known: Option<&'static Register>,
-        start: usize,
-    ) -> Result<&'static Register, Failed> {
-        while CLASS[self.cur.peek() as usize] & (ALPHA | DIGIT) != 0 || self.cur.peek() == b'_' {
-            self.cur.pos += 1;
-        }
-        let name = self.str(start, self.cur.pos).to_string();
-        let span = start..self.cur.pos;
-        let diagnostic = if known.is_some() {
-            Diagnostic::error(ErrorKind::WrongMode, span, format!("the register `{name}` exists in 64-bit mode only"))
-                .label(format!("not in {}-bit mode", self.mode.bits()))
-        } else {
-            crate::explain::unknown_register(&name, self.mode, span)
-        };
-        self.report(diagnostic);
-        Err(Failed)
-    }
-
-    /// A register operand, with `(n)` behind `st` and the decorators.
-    #[inline(always)]
-    pub(crate) fn register_operand(&mut self, register: &'static Register, start: usize) -> Result<Operand, Failed> {
-        let mut operand = Operand {
-            classes: register.classes,
-            reg: register.number,
-            reg_flags: register.flags,
-            bits: register.bits,
-            start: start as u32,
-            end: self.cur.pos as u32,
-            ..Operand::EMPTY
-        };
-        if matches!(register.family, Family::Instruction | Family::NoIndex) {
-            self.report(
-                Diagnostic::error(
-                    ErrorKind::OperandForm,
-                    operand.span(),
-                    "this register can only be part of an address",
-                )
-                .label("not an operand of its own"),
-            );
-            return Err(Failed);
-        }
-        if register.classes & kinds::ST != 0 {
-            self.stack_register(&mut operand)?;
-        }
-        if matches!(self.cur.peek(), b'{' | b' ' | b'\t') {
-            let mut ahead = self.cur;
-            ahead.space();
-            if ahead.peek() == b'{' {
-                self.cur = ahead;
-                self.decorators(&mut operand)?;
-            }
-        }
-        Ok(operand)
-    }
-
-    /// `(n)` behind `st`.
-    pub(crate) fn stack_register(&mut self, operand: &mut Operand) -> Result<(), Failed> {
-        let mut ahead = self.cur;
-        ahead.space();
-        if ahead.peek() != b'(' {
-            return Ok(());
-        }
-        ahead.pos += 1;
-        ahead.space();
-        let digit = ahead.peek();
-        ahead.pos += 1;
-        ahead.space();
-        if !(b'0'..=b'7').contains(&digit) || ahead.peek() != b')' {
-            self.report(
-                Diagnostic::error(
-                    ErrorKind::UnknownRegister,
-                    operand.start as usize..ahead.pos,
-                    "the x87 stack has `st(0)` to `st(7)`",
-                )
-                .label("no such stack register"),
-            );
-            return Err(Failed);
-        }
-        self.cur.pos = ahead.pos + 1;
-        operand.reg = digit - b'0';
-        operand.classes = if digit == b'0' { kinds::ST | kinds::ST0 } else { kinds::ST };
-        operand.end = self.cur.pos as u32;
-        Ok(())
     }
 
     /// `disp(base,index,scale)` with any part left out.
@@ -373,205 +218,10 @@ impl Assembler<'_> {
         self.cur.space();
         if !self.cur.eat(b')') {
             let here = self.cur.pos;
-            self.report(
+            return self.fail(
                 Diagnostic::error(ErrorKind::Syntax, operand.start as usize..here, "the address does not end")
                     .label("missing `)`"),
             );
-            return Err(Failed);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn not_an_address<T>(&mut self, start: usize, why: &str) -> Result<T, Failed> {
-        let span = start..self.cur.pos;
-        self.report(
-            Diagnostic::error(ErrorKind::Addressing, span, "this register cannot be part of an address").label(why),
-        );
-        Err(Failed)
-    }
-
-    pub(crate) fn set_scale(&mut self, operand: &mut Operand, scale: i64, start: usize) -> Result<(), Failed> {
-        operand.scale = match scale {
-            1 => 0,
-            2 => 1,
-            4 => 2,
-            8 => 3,
-            _ => {
-                let span = start..self.cur.pos;
-                self.report(
-                    Diagnostic::error(ErrorKind::Addressing, span, "the scale of an index is 1, 2, 4 or 8")
-                        .label("impossible scale"),
-                );
-                return Err(Failed);
-            }
-        };
-        Ok(())
-    }
-
-    /// Takes `register` as the index.
-    pub(crate) fn set_index(
-        &mut self,
-        operand: &mut Operand,
-        register: &'static Register,
-        start: usize,
-    ) -> Result<(), Failed> {
-        match register.family {
-            Family::General if register.bits > 8 => {
-                if operand.addr != 0 && operand.addr != register.bits {
-                    return self.not_an_address(start, "base and index must have the same width");
-                }
-                if register.bits != 16 && register.number == 4 {
-                    return self.not_an_address(start, "the stack pointer cannot be an index");
-                }
-                operand.index = register.number;
-                operand.addr = register.bits;
-            }
-            Family::NoIndex => {
-                if operand.addr != 0 && operand.addr != register.bits {
-                    return self.not_an_address(start, "base and index must have the same width");
-                }
-                operand.addr = register.bits;
-                operand.flags |= Operand::FORCE_SIB;
-            }
-            Family::Vector => {
-                operand.index = register.number;
-                operand.classes = match register.classes & (kinds::XMM | kinds::YMM | kinds::ZMM) {
-                    kinds::XMM => kinds::VSIBX,
-                    kinds::YMM => kinds::VSIBY,
-                    _ => kinds::VSIBZ,
-                };
-            }
-            _ => return self.not_an_address(start, "an index is a general or vector register"),
-        }
-        if operand.base == IP_REG {
-            return self.not_an_address(start, "%rip takes no index");
-        }
-        Ok(())
-    }
-
-    /// Settles what kind of memory operand this is; errors where no addressing form fits.
-    #[inline(always)]
-    pub(crate) fn classify_memory(&mut self, operand: &mut Operand) -> Result<(), Failed> {
-        let vector = operand.classes & (kinds::VSIBX | kinds::VSIBY | kinds::VSIBZ) != 0;
-        if operand.addr == 16 {
-            return self.classify_16(operand, vector);
-        }
-        let long = self.mode == Mode::Bits64;
-        if long && operand.expr == 0 && operand.value >> 31 == 1 && self.is_narrow_lea() {
-            // The upper half of the sum is cut off.
-            operand.value = i64::from(operand.value as i32);
-        }
-        if vector {
-            if self.mode == Mode::Bits16 && operand.addr == 0 && !self.insn.prefixes.address {
-                return self.classify_16(operand, vector);
-            }
-            // Nothing else takes a vector index.
-        } else if operand.base != operand::NO_REG
-            || operand.index != operand::NO_REG
-            || operand.flags & Operand::FORCE_SIB != 0
-        {
-            let bare = operand.index == operand::NO_REG && operand.expr == 0 && operand.value == 0;
-            operand.classes = operand::address_classes(operand.base, bare);
-        } else {
-            operand.classes = kinds::MEM | kinds::SIBMEM | kinds::MOFFS;
-            if long {
-                // In 64-bit mode the bare address form is for what 32 bits cannot hold (SDM volume 2, MOV).
-                let fits =
-                    operand.expr != 0 || operand.value as i32 as i64 == operand.value || self.insn.prefixes.address;
-                operand.classes = if fits { kinds::MEM | kinds::SIBMEM } else { kinds::MOFFS };
-                if self.insn.prefixes.address {
-                    operand.classes |= kinds::MOFFS;
-                }
-            }
-            if self.insn.prefixes.rep_word == XRELEASE && operand.classes & kinds::MEM != 0 {
-                // Lock elision knows stores with ModRM only.
-                operand.classes &= !kinds::MOFFS;
-            }
-        }
-        if long
-            && operand.addr != 32
-            && !self.insn.prefixes.address
-            && operand.expr == 0
-            && operand.value as i32 as i64 != operand.value
-            && operand.classes & kinds::MOFFS == 0
-        {
-            self.report(
-                Diagnostic::error(
-                    ErrorKind::ImmediateRange,
-                    operand.span(),
-                    format!("the displacement {:#x} does not fit 32 bits", operand.value),
-                )
-                .label("-0x80000000 to 0x7fffffff"),
-            );
-            return Err(Failed);
-        }
-        Ok(())
-    }
-
-    /// Whether the instruction is `lea` to a register of 32 or 16 bits; the cursor is behind the memory operand.
-    #[cold]
-    fn is_narrow_lea(&self) -> bool {
-        let name = self.str(self.insn.name.start as usize, self.insn.name.end as usize);
-        if !name.as_bytes().get(..3).is_some_and(|stem| stem.eq_ignore_ascii_case(b"lea")) {
-            return false;
-        }
-        if self.syntax == crate::Syntax::Intel {
-            return self.insn.count == 1 && self.insn.ops[0].bits < 64;
-        }
-        let mut ahead = self.cur;
-        ahead.space();
-        if !ahead.eat(b',') {
-            return false;
-        }
-        ahead.space();
-        ahead.eat(b'%') && registers::by_key(ahead.register_key()).is_some_and(|register| register.bits < 64)
-    }
-
-    fn classify_16(&mut self, operand: &mut Operand, vector: bool) -> Result<(), Failed> {
-        let pair = (operand.base, operand.index);
-        // bx=3 bp=5 si=6 di=7: the only registers of 16-bit addresses (SDM volume 2, table 2-1).
-        let single = |register: u8| matches!(register, 3 | 5 | 6 | 7);
-        let fine = match pair {
-            (base, operand::NO_REG) => single(base),
-            (3 | 5, 6 | 7) => true,
-            // `(%si,%bx)` means the same; the encoder has one order.
-            (6 | 7, 3 | 5) if self.syntax == crate::Syntax::Intel => {
-                std::mem::swap(&mut operand.base, &mut operand.index);
-                true
-            }
-            (operand::NO_REG, index) if self.syntax == crate::Syntax::Intel => {
-                single(index) && {
-                    operand.base = index;
-                    operand.index = operand::NO_REG;
-                    true
-                }
-            }
-            _ => false,
-        };
-        let reason = if self.mode == Mode::Bits64 {
-            "64-bit mode has no 16-bit addresses"
-        } else if vector {
-            "16-bit addresses have no vector index"
-        } else if !fine || operand.scale != 0 {
-            "16-bit addresses are %bx or %bp plus %si or %di, or one of these"
-        } else {
-            ""
-        };
-        if !reason.is_empty() {
-            self.report(
-                Diagnostic::error(ErrorKind::Addressing, operand.span(), "no addressing form can express this")
-                    .label(reason),
-            );
-            return Err(Failed);
-        }
-        operand.classes = kinds::MEM;
-        if operand.index == operand::NO_REG && operand.expr == 0 && operand.value == 0 {
-            match operand.base {
-                3 => operand.classes |= kinds::MEM_BX,
-                6 => operand.classes |= kinds::MEM_SI,
-                7 => operand.classes |= kinds::MEM_DI,
-                _ => {}
-            }
         }
         Ok(())
     }

@@ -22,12 +22,11 @@ impl Assembler<'_> {
         let begin = self.out.len();
         let any = short.or(near);
         let Some(first) = any else {
-            self.report(Diagnostic::error(
+            return self.fail(Diagnostic::error(
                 ErrorKind::OperandForm,
                 op.span(),
                 "this instruction takes no branch target",
             ));
-            return Err(Failed);
         };
         // Jcc takes branch hints (2E, 3E), everything takes `bnd`; GNU as drops other segments with a warning.
         let conditional = short.is_some_and(|form| form.opcode >> 4 == 7);
@@ -35,29 +34,22 @@ impl Assembler<'_> {
         let bound = prefixes.rep_word == BND && near.unwrap_or(first).flags & Form::BND != 0;
         if prefixes.lock || prefixes.rep != 0 && !bound || prefixes.notrack || segment {
             let span = self.insn.start as usize..self.insn.name.start as usize;
-            self.report(Diagnostic::error(ErrorKind::Prefix, span, "a direct branch cannot carry this prefix"));
-            return Err(Failed);
+            return self.fail(Diagnostic::error(ErrorKind::Prefix, span, "a direct branch cannot carry this prefix"));
         }
         let wrong = if self.mode == Mode::Bits16 { hint::DISP32 } else { hint::DISP16 };
         if self.insn.hints & (hint::VEX | hint::EVEX | wrong) != 0 {
             let span = self.insn.start as usize..self.insn.name.start as usize;
-            self.report(Diagnostic::error(ErrorKind::Prefix, span, "a branch has no such encoding"));
-            return Err(Failed);
+            return self.fail(Diagnostic::error(ErrorKind::Prefix, span, "a branch has no such encoding"));
         }
         let mode_bits = self.mode.bits() as u8;
         let mut width = near.map_or(1, |form| match KINDS[form.ops[0] as usize].slot {
             Slot::Rel(width) => width,
             _ => 4,
         });
-        let data = match near.or(short).map_or(0, |form| form.osz) {
-            16 => self.mode != Mode::Bits16,
-            32 => self.mode == Mode::Bits16,
-            _ => false,
-        };
+        let data = near.unwrap_or(first).needs_data_prefix(self.mode);
         if prefixes.address && first.asz == 0 {
             let span = self.insn.start as usize..self.insn.name.start as usize;
-            self.report(Diagnostic::error(ErrorKind::Prefix, span, "a direct branch has no address size"));
-            return Err(Failed);
+            return self.fail(Diagnostic::error(ErrorKind::Prefix, span, "a direct branch has no address size"));
         }
         // REX.W outweighs 66.
         if prefixes.data && prefixes.rex & 8 == 0 {
@@ -76,8 +68,7 @@ impl Assembler<'_> {
             self.out.push(prefixes.rep);
         }
         if self.insn.hints & hint::REX != 0 && mode_bits != 64 {
-            self.report(Diagnostic::error(ErrorKind::WrongMode, op.span(), "`{rex}` needs 64-bit mode"));
-            return Err(Failed);
+            return self.fail(Diagnostic::error(ErrorKind::WrongMode, op.span(), "`{rex}` needs 64-bit mode"));
         }
         if prefixes.rex != 0 {
             self.out.push(prefixes.rex);
@@ -90,7 +81,7 @@ impl Assembler<'_> {
         match (short, near) {
             (Some(form), None) => {
                 if value.is_constant() && value.constant as i8 as i64 != value.constant {
-                    self.report(
+                    return self.fail(
                         Diagnostic::error(
                             ErrorKind::ImmediateRange,
                             op.span(),
@@ -98,7 +89,6 @@ impl Assembler<'_> {
                         )
                         .label("an absolute address does not fit"),
                     );
-                    return Err(Failed);
                 }
                 self.out.push(form.opcode);
                 self.relative(1, FixupKind::PcRel8, value, start, end);

@@ -30,7 +30,7 @@ impl Assembler<'_> {
             let fine = match (&lower[..], percent) {
                 ([b'k', digit @ b'0'..=b'7'], percent) if percent || bare_mask => {
                     if *digit == b'0' {
-                        self.report(
+                        return self.fail(
                             Diagnostic::error(
                                 ErrorKind::Decorator,
                                 word_start..word_start + 2,
@@ -38,7 +38,6 @@ impl Assembler<'_> {
                             )
                             .label("it encodes \"no mask\""),
                         );
-                        return Err(Failed);
                     }
                     self.insn.mask_at = place;
                     std::mem::replace(&mut self.insn.mask, digit - b'0') == 0
@@ -62,11 +61,10 @@ impl Assembler<'_> {
                 _ => false,
             };
             if !fine || !closed {
-                self.report(
+                return self.fail(
                     Diagnostic::error(ErrorKind::Decorator, span, "no such decorator here")
                         .note("decorators: {%k1} to {%k7}, {z}, {1to2} to {1to32} behind memory; {rn-sae} {rd-sae} {ru-sae} {rz-sae} {sae} as an operand"),
                 );
-                return Err(Failed);
             }
             operand.end = self.cur.pos as u32;
             self.cur.space();
@@ -105,11 +103,10 @@ impl Assembler<'_> {
         self.cur = ahead;
         if rounding == 0 || !closed || self.insn.rounding != 0 {
             let span = start..self.cur.pos;
-            self.report(
+            return self.fail(
                 Diagnostic::error(ErrorKind::Decorator, span, "malformed rounding decorator")
                     .note("{rn-sae} {rd-sae} {ru-sae} {rz-sae} {sae}"),
             );
-            return Err(Failed);
         }
         self.insn.rounding = rounding;
         self.insn.rounding_at = self.insn.count;

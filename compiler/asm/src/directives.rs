@@ -66,17 +66,15 @@ impl<'t> Assembler<'t> {
         self.mentions += 1;
         let span = start..end;
         if self.insn.start as usize != start {
-            self.report(
+            return self.fail(
                 Diagnostic::error(ErrorKind::Prefix, span, "a prefix needs an instruction behind it")
                     .label("this is a directive"),
             );
-            return Err(Failed);
         }
         let name = self.str(start + 1, end).to_ascii_lowercase();
         self.cur.space();
         if self.out.len() > MAX_BLOCK {
-            self.report(Diagnostic::error(ErrorKind::Limit, span, "the block is longer than 1 GiB"));
-            return Err(Failed);
+            return self.fail(Diagnostic::error(ErrorKind::Limit, span, "the block is longer than 1 GiB"));
         }
         match name.as_str() {
             "byte" => self.data(1, start),
@@ -107,8 +105,7 @@ impl<'t> Assembler<'t> {
                     }
                     None => crate::explain::unknown_directive(&name, span),
                 };
-                self.report(diagnostic);
-                Err(Failed)
+                self.fail(diagnostic)
             }
         }
     }
@@ -117,11 +114,10 @@ impl<'t> Assembler<'t> {
         self.expect_end()?;
         if mode == Mode::Bits64 && self.object != Mode::Bits64 {
             let span = self.insn.start as usize..self.cur.pos;
-            self.report(
+            return self.fail(
                 Diagnostic::error(ErrorKind::WrongMode, span, "`.code64` needs a 64-bit block")
                     .label("GNU as refuses it in a 32-bit object"),
             );
-            return Err(Failed);
         }
         self.mode = mode;
         Ok(())
@@ -136,12 +132,11 @@ impl<'t> Assembler<'t> {
             (b"noprefix", Syntax::Intel) => false,
             _ => {
                 let span = start..self.cur.pos.max(start + 1);
-                self.report(Diagnostic::error(
+                return self.fail(Diagnostic::error(
                     ErrorKind::Directive,
                     span,
                     "expected `prefix` or, in Intel syntax, `noprefix`",
                 ));
-                return Err(Failed);
             }
         };
         self.expect_end()?;
@@ -253,12 +248,11 @@ impl<'t> Assembler<'t> {
             self.cur.space();
             let from = self.cur.pos;
             if !self.cur.eat(b'"') {
-                self.report(Diagnostic::error(
+                return self.fail(Diagnostic::error(
                     ErrorKind::Directive,
                     from..from + 1,
                     "a string in double quotes is needed here",
                 ));
-                return Err(Failed);
             }
             self.string_body(from)?;
             if terminated {
@@ -285,10 +279,8 @@ impl<'t> Assembler<'t> {
             let byte = self.cur.peek();
             if self.cur.pos >= self.cur.text.len() || byte == b'\n' {
                 let span = from..self.cur.pos;
-                self.report(
-                    Diagnostic::error(ErrorKind::Syntax, span, "the string does not end").label("missing `\"`"),
-                );
-                return Err(Failed);
+                return self
+                    .fail(Diagnostic::error(ErrorKind::Syntax, span, "the string does not end").label("missing `\"`"));
             }
             self.cur.pos += 1;
             match byte {
@@ -359,15 +351,13 @@ impl<'t> Assembler<'t> {
         let count = self.constant()?;
         let span = from..self.cur.pos;
         if count < 0 {
-            self.report(Diagnostic::error(ErrorKind::Directive, span, format!("{what} is negative")));
-            return Err(Failed);
+            return self.fail(Diagnostic::error(ErrorKind::Directive, span, format!("{what} is negative")));
         }
         if count > MAX_FILL {
-            self.report(
+            return self.fail(
                 Diagnostic::error(ErrorKind::Limit, span, format!("{what} is more than {MAX_FILL}"))
                     .label("too much for a block of code"),
             );
-            return Err(Failed);
         }
         Ok(count as usize)
     }
@@ -403,11 +393,10 @@ impl<'t> Assembler<'t> {
         self.expect_end()?;
         if (repeat * size) as i64 > MAX_FILL {
             let span = start..self.cur.pos;
-            self.report(
+            return self.fail(
                 Diagnostic::error(ErrorKind::Limit, span, format!("more than {MAX_FILL} bytes"))
                     .label("too much for a block of code"),
             );
-            return Err(Failed);
         }
         // Only four bytes of the value are used; the rest is zero (the same place of the manual).
         let bytes = (value as u64 & 0xffff_ffff).to_le_bytes();
@@ -430,11 +419,10 @@ impl<'t> Assembler<'t> {
             let limit = self.count("the longest NOP")?;
             if limit > longest {
                 let span = from..self.cur.pos;
-                self.report(
+                return self.fail(
                     Diagnostic::error(ErrorKind::Directive, span, format!("there is no NOP of {limit} bytes here"))
                         .label(format!("the longest has {longest}")),
                 );
-                return Err(Failed);
             }
             if limit != 0 {
                 longest = limit;
@@ -458,12 +446,10 @@ impl<'t> Assembler<'t> {
         } else if value > 0 && value & (value - 1) == 0 {
             i64::from(value.trailing_zeros())
         } else {
-            self.report(Diagnostic::error(ErrorKind::Directive, span, "the alignment is not a power of two"));
-            return Err(Failed);
+            return self.fail(Diagnostic::error(ErrorKind::Directive, span, "the alignment is not a power of two"));
         };
         if !(0..=20).contains(&power) {
-            self.report(Diagnostic::error(ErrorKind::Limit, span, "the alignment is more than 1 MiB"));
-            return Err(Failed);
+            return self.fail(Diagnostic::error(ErrorKind::Limit, span, "the alignment is more than 1 MiB"));
         }
         let mut fill = Filling::Nops;
         let mut max = u32::MAX;
@@ -508,8 +494,11 @@ impl<'t> Assembler<'t> {
         self.cur.space();
         if start == end || !self.cur.eat(b',') || CLASS[self.cur.text[start] as usize] & WORD == 0 {
             let here = self.cur.pos;
-            self.report(Diagnostic::error(ErrorKind::Directive, start..here.max(start + 1), "expected `name, value`"));
-            return Err(Failed);
+            return self.fail(Diagnostic::error(
+                ErrorKind::Directive,
+                start..here.max(start + 1),
+                "expected `name, value`",
+            ));
         }
         self.assign(start, end, once)
     }

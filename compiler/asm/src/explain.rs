@@ -304,15 +304,14 @@ impl Assembler<'_> {
             let list: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
             diagnostic = diagnostic.help(format!("near: {}", list.join(", "))).fix(start..end, best.clone());
         }
-        self.report(diagnostic);
-        Err(Failed)
+        self.fail(diagnostic)
     }
 
     #[cold]
     pub(crate) fn unsupported(&mut self, special: u8, start: usize, end: usize) -> Result<(), Failed> {
         let name = self.str(start, end);
         let what = UNSUPPORTED[(special & 0x7f) as usize];
-        self.report(
+        self.fail(
             Diagnostic::error(
                 ErrorKind::Unsupported,
                 start..end,
@@ -320,8 +319,7 @@ impl Assembler<'_> {
             )
             .label("known, but out of reach")
             .help("write its bytes with `.byte`"),
-        );
-        Err(Failed)
+        )
     }
 
     #[cold]
@@ -351,8 +349,7 @@ impl Assembler<'_> {
             Diagnostic::error(ErrorKind::WrongMode, span, format!("`{text}` needs {}-bit mode", modes.join("- or ")))
                 .label(format!("not in {}-bit mode", self.mode.bits()))
         };
-        self.report(diagnostic);
-        Err(Failed)
+        self.fail(diagnostic)
     }
 
     /// Prefix words with nothing behind them are bytes of their own.
@@ -402,7 +399,7 @@ impl Assembler<'_> {
         let name_span = self.insn.name.start as usize..self.insn.name.end as usize;
         if same_count.is_empty() {
             let span = if count == 0 { name_span } else { self.operands_span() };
-            self.report(
+            return self.fail(
                 Diagnostic::error(
                     ErrorKind::OperandCount,
                     span,
@@ -411,11 +408,9 @@ impl Assembler<'_> {
                 .label("wrong number of operands")
                 .note(note),
             );
-            return Err(Failed);
         }
         let diagnostic = self.misfit(&text, &same_count, count).note(note);
-        self.report(diagnostic);
-        Err(Failed)
+        self.fail(diagnostic)
     }
 
     fn operands_span(&self) -> Range<usize> {

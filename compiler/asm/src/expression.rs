@@ -7,8 +7,8 @@ use crate::fixups;
 use crate::lexer::{self, ALPHA, CLASS, DIGIT, WORD};
 use crate::symbols::{Definition, Value};
 
-/// Depth of parentheses and unary operators.
-const MAX_DEPTH: u32 = 64;
+/// Depth of parentheses, brackets and unary operators.
+pub(crate) const MAX_DEPTH: u32 = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operator {
@@ -113,10 +113,9 @@ impl<'t> Assembler<'t> {
             return Ok(value.constant);
         }
         let span = start..self.cur.pos;
-        self.report(
+        self.fail(
             Diagnostic::error(ErrorKind::Expression, span, "a constant is needed here").label("depends on a symbol"),
-        );
-        Err(Failed)
+        )
     }
 
     pub(crate) fn binary(&mut self, minimum: u8, depth: u32) -> Result<Value, Failed> {
@@ -172,12 +171,11 @@ impl<'t> Assembler<'t> {
     pub(crate) fn unary(&mut self, depth: u32) -> Result<Value, Failed> {
         if depth > MAX_DEPTH {
             let here = self.cur.pos;
-            self.report(Diagnostic::error(
+            return self.fail(Diagnostic::error(
                 ErrorKind::Limit,
                 here..here + 1,
                 format!("the expression nests deeper than {MAX_DEPTH}"),
             ));
-            return Err(Failed);
         }
         self.cur.space();
         let start = self.cur.pos;
@@ -218,11 +216,10 @@ impl<'t> Assembler<'t> {
                 self.cur.space();
                 if !self.cur.eat(close) {
                     let here = self.cur.pos;
-                    self.report(
+                    return self.fail(
                         Diagnostic::error(ErrorKind::Expression, start..here, format!("missing `{}`", close as char))
                             .label("opened here"),
                     );
-                    return Err(Failed);
                 }
                 Ok(value)
             }
@@ -237,22 +234,20 @@ impl<'t> Assembler<'t> {
                 } else {
                     "not an expression"
                 };
-                self.report(
+                self.fail(
                     Diagnostic::error(ErrorKind::Expression, start..end, message).label("expected a number or symbol"),
-                );
-                Err(Failed)
+                )
             }
         }
     }
 
     fn not_constant(&mut self, start: usize) -> Result<Value, Failed> {
         let span = start..self.cur.pos;
-        self.report(
+        self.fail(
             Diagnostic::error(ErrorKind::Expression, span, "this operation needs constants")
                 .label("depends on a symbol")
                 .note("with symbols, only `symbol + constant` and `symbol - symbol` can be expressed"),
-        );
-        Err(Failed)
+        )
     }
 
     /// `'c'`, `'c`, `'\n'`.
@@ -274,12 +269,11 @@ impl<'t> Assembler<'t> {
         }
         if self.cur.pos > self.cur.text.len() || value == b'\n' && self.cur.text[self.cur.pos - 1] == b'\n' {
             self.cur.pos = self.cur.pos.min(self.cur.text.len()) - 1;
-            self.report(Diagnostic::error(
+            return self.fail(Diagnostic::error(
                 ErrorKind::Expression,
                 start..start + 1,
                 "a character is missing behind `'`",
             ));
-            return Err(Failed);
         }
         self.cur.eat(b'\'');
         Ok(Value::constant(i64::from(value)))
@@ -307,7 +301,7 @@ impl<'t> Assembler<'t> {
                     Some(symbol) => symbol,
                     None => {
                         let span = start..ahead.pos + 1;
-                        self.report(
+                        return self.fail(
                             Diagnostic::error(
                                 ErrorKind::Label,
                                 span,
@@ -315,7 +309,6 @@ impl<'t> Assembler<'t> {
                             )
                             .label("backward reference"),
                         );
-                        return Err(Failed);
                     }
                 }
             };
@@ -324,19 +317,16 @@ impl<'t> Assembler<'t> {
         let Some(value) = lexer::number(&mut self.cur) else {
             self.cur.word();
             let span = start..self.cur.pos;
-            self.report(Diagnostic::error(ErrorKind::Expression, span, "malformed number"));
-            return Err(Failed);
+            return self.fail(Diagnostic::error(ErrorKind::Expression, span, "malformed number"));
         };
         if CLASS[self.cur.peek() as usize] & WORD != 0 {
             self.cur.word();
             let span = start..self.cur.pos;
-            self.report(Diagnostic::error(ErrorKind::Expression, span, "junk behind a number"));
-            return Err(Failed);
+            return self.fail(Diagnostic::error(ErrorKind::Expression, span, "junk behind a number"));
         }
         if value > u128::from(u64::MAX) {
             let span = start..self.cur.pos;
-            self.report(Diagnostic::error(ErrorKind::Expression, span, "the number does not fit 64 bits"));
-            return Err(Failed);
+            return self.fail(Diagnostic::error(ErrorKind::Expression, span, "the number does not fit 64 bits"));
         }
         Ok(Value::constant(value as u64 as i64))
     }
@@ -381,11 +371,10 @@ impl<'t> Assembler<'t> {
                 Some(modifier) => value.modifier = modifier,
                 None => {
                     let span = at..self.cur.pos;
-                    self.report(
+                    return self.fail(
                         Diagnostic::error(ErrorKind::Expression, span, "unknown relocation modifier")
                             .note(format!("known: {}", fixups::modifier_names())),
                     );
-                    return Err(Failed);
                 }
             }
         }
@@ -498,8 +487,7 @@ impl<'t> Assembler<'t> {
             Multiply => a.wrapping_mul(b),
             Divide | Modulo if b == 0 => {
                 let span = start..self.cur.pos;
-                self.report(Diagnostic::error(ErrorKind::Expression, span, "division by zero"));
-                return Err(Failed);
+                return self.fail(Diagnostic::error(ErrorKind::Expression, span, "division by zero"));
             }
             Divide => a.wrapping_div(b),
             Modulo => a.wrapping_rem(b),

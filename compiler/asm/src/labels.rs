@@ -24,11 +24,10 @@ impl<'t> Assembler<'t> {
         self.cur.space();
         if self.insn.start as usize != start {
             let span = start..end;
-            self.report(
+            return self.fail(
                 Diagnostic::error(ErrorKind::Prefix, span, "a prefix needs an instruction behind it")
                     .label("this is a label"),
             );
-            return Err(Failed);
         }
         if self.cur.eat(b'=') {
             let once = self.cur.eat(b'=');
@@ -45,8 +44,11 @@ impl<'t> Assembler<'t> {
             end += 1;
         }
         if self.cur.text.get(end) != Some(&b'"') || self.cur.text.get(end + 1) != Some(&b':') || end == start {
-            self.report(Diagnostic::error(ErrorKind::Syntax, start - 1..end, "a string cannot start a statement"));
-            return Err(Failed);
+            return self.fail(Diagnostic::error(
+                ErrorKind::Syntax,
+                start - 1..end,
+                "a string cannot start a statement",
+            ));
         }
         self.cur.pos = end + 2;
         self.define_label(start, end)
@@ -60,29 +62,26 @@ impl<'t> Assembler<'t> {
             match name.parse::<u64>() {
                 Ok(number) => self.symbols.define_numeric(number, name, start, place),
                 Err(_) => {
-                    self.report(Diagnostic::error(
+                    return self.fail(Diagnostic::error(
                         ErrorKind::Label,
                         start..end,
                         "a label that starts with a digit is a number",
                     ));
-                    return Err(Failed);
                 }
             }
             return Ok(());
         }
         if name == "." {
-            self.report(Diagnostic::error(ErrorKind::Label, start..end, "`.` cannot be a label"));
-            return Err(Failed);
+            return self.fail(Diagnostic::error(ErrorKind::Label, start..end, "`.` cannot be a label"));
         }
         let symbol = self.symbols.mention(name, start) as usize;
         if self.symbols.all[symbol].definition != Definition::Undefined {
             let first = self.symbols.all[symbol].start as usize;
-            self.report(
+            return self.fail(
                 Diagnostic::error(ErrorKind::Label, start..end, format!("the symbol `{name}` is defined already"))
                     .label("defined again")
                     .note(format!("first mention at byte {first} of the text")),
             );
-            return Err(Failed);
         }
         self.symbols.all[symbol].definition = Definition::Label(place);
         Ok(())
@@ -95,31 +94,31 @@ impl<'t> Assembler<'t> {
         self.expect_end()?;
         if name == "." {
             let span = start..end;
-            self.report(
+            return self.fail(
                 Diagnostic::error(ErrorKind::Directive, span, "the location counter cannot be set here")
                     .help("use `.skip`"),
             );
-            return Err(Failed);
         }
         if name.as_bytes().first().is_none_or(u8::is_ascii_digit) {
-            self.report(Diagnostic::error(ErrorKind::Label, start..end, "a symbol cannot start with a digit"));
-            return Err(Failed);
+            return self.fail(Diagnostic::error(ErrorKind::Label, start..end, "a symbol cannot start with a digit"));
         }
         let symbol = self.symbols.mention(name, start) as usize;
         let known = self.symbols.all[symbol].definition;
         if matches!(known, Definition::Label(_)) || once && known != Definition::Undefined {
-            self.report(Diagnostic::error(
+            return self.fail(Diagnostic::error(
                 ErrorKind::Label,
                 start..end,
                 format!("the symbol `{name}` is defined already"),
             ));
-            return Err(Failed);
         }
         let definition = if value.is_constant() {
             Definition::Constant(value.constant)
         } else if value.add == symbol as u32 + 1 || value.sub == symbol as u32 + 1 {
-            self.report(Diagnostic::error(ErrorKind::Label, start..end, format!("`{name}` is defined by itself")));
-            return Err(Failed);
+            return self.fail(Diagnostic::error(
+                ErrorKind::Label,
+                start..end,
+                format!("`{name}` is defined by itself"),
+            ));
         } else {
             self.values.push(value);
             Definition::Value(self.values.len() as u32 - 1)

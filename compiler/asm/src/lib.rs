@@ -1,11 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-mod address;
+mod addressing;
 mod assembler;
 mod att;
 mod branch;
-mod buffer;
 mod decorators;
 mod diagnostic;
 mod directives;
@@ -19,6 +18,7 @@ mod fixups;
 #[allow(dead_code, reason = "the generator of the tables uses the rest")]
 mod form;
 mod intel;
+mod intel_expression;
 mod items;
 #[allow(dead_code, reason = "the generator of the tables uses the rest")]
 mod kinds;
@@ -30,10 +30,10 @@ mod lines;
 mod listing;
 mod matcher;
 mod operand;
+mod operands;
 mod padding;
 mod prefixes;
 mod quick;
-mod refuse;
 mod registers;
 mod symbols;
 mod table;

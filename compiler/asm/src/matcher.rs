@@ -221,15 +221,12 @@ impl Assembler<'_> {
             return Ok(());
         }
         let span = self.statement_span();
-        self.report(
-            Diagnostic::error(ErrorKind::Decorator, span, "the rounding decorator is in the wrong place").note(
-                match self.syntax {
-                    Syntax::Att => "it comes first, behind the immediates",
-                    Syntax::Intel => "it comes last, before the immediates",
-                },
-            ),
-        );
-        Err(Failed)
+        self.fail(Diagnostic::error(ErrorKind::Decorator, span, "the rounding decorator is in the wrong place").note(
+            match self.syntax {
+                Syntax::Att => "it comes first, behind the immediates",
+                Syntax::Intel => "it comes last, before the immediates",
+            },
+        ))
     }
 
     /// In 64-bit mode the size of `iret` and its kin is seldom what is left out: GNU as warns and takes 32 bits.
@@ -262,13 +259,12 @@ impl Assembler<'_> {
     #[cold]
     fn misplaced_mask(&mut self) -> Result<(), Failed> {
         let span = self.statement_span();
-        self.report(Diagnostic::error(ErrorKind::Decorator, span, "the mask is not behind the destination").note(
+        self.fail(Diagnostic::error(ErrorKind::Decorator, span, "the mask is not behind the destination").note(
             match self.syntax {
                 Syntax::Att => "{%k} and {z} belong to the last operand",
                 Syntax::Intel => "{k} and {z} belong to the first operand",
             },
-        ));
-        Err(Failed)
+        ))
     }
 
     /// `fadd` without operands is `faddp`.
@@ -445,8 +441,7 @@ impl Assembler<'_> {
             return Ok(found.settled());
         }
         let diagnostic = crate::explain::ambiguous_size(name, self.syntax, span);
-        self.report(diagnostic);
-        Err(Failed)
+        self.fail(diagnostic)
     }
 
     /// A branch: `Some` if the operand was a target and is dealt with.

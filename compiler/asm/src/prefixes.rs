@@ -90,11 +90,10 @@ impl Assembler<'_> {
             _ => false,
         };
         if wrong_mode {
-            self.report(
+            return self.fail(
                 Diagnostic::error(ErrorKind::WrongMode, span, "this prefix does not exist in this mode")
                     .label(format!("not in {}-bit mode", self.mode.bits())),
             );
-            return Err(Failed);
         }
         let twice = match id {
             LOCK => std::mem::replace(&mut prefixes.lock, true),
@@ -114,12 +113,11 @@ impl Assembler<'_> {
             _ => false,
         };
         if twice {
-            self.report(
+            return self.fail(
                 Diagnostic::error(ErrorKind::Prefix, span, "a prefix of this kind is there already")
                     .label("second prefix of its kind")
                     .help("GNU as refuses repeated prefixes; write the surplus ones as `.byte`"),
             );
-            return Err(Failed);
         }
         Ok(())
     }
@@ -139,10 +137,9 @@ impl Assembler<'_> {
             let apx = matches!(word.as_slice(), b"rex2" | b"nf" | b"dfv");
             let kind = if apx { ErrorKind::Unsupported } else { ErrorKind::Prefix };
             let message = if apx { "APX is not supported: iced-x86 cannot encode it" } else { "unknown pseudo-prefix" };
-            self.report(Diagnostic::error(kind, span, message).note(
+            return self.fail(Diagnostic::error(kind, span, message).note(
                 "pseudo-prefixes: {vex} {vex2} {vex3} {evex} {disp8} {disp16} {disp32} {load} {store} {rex} {nooptimize}",
             ));
-            return Err(Failed);
         };
         self.insn.hints |= bits;
         Ok(())

@@ -15,7 +15,7 @@ mod reader;
 mod tests;
 
 use crate::assembler::Assembler;
-use crate::buffer::ROOM;
+use crate::encode::buffer::ROOM;
 use crate::form::Form;
 use crate::kinds;
 use crate::operand::{self, IP_REG, Operand};

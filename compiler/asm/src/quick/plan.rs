@@ -2,10 +2,9 @@
 
 use super::operands::Operands;
 use crate::Mode;
-use crate::address;
 use crate::assembler::Instruction;
-use crate::buffer::{Buffer, Extension, ROOM};
-use crate::encode::loses_bits;
+use crate::encode::buffer::{Buffer, Extension, ROOM};
+use crate::encode::{MANDATORY, address, loses_bits};
 use crate::form::{Encoding, Form};
 use crate::operand::NO_REG;
 use crate::registers::Register;
@@ -87,15 +86,14 @@ impl Plan {
         let mut head = Buffer { bytes: &mut bytes, len: 0 };
         match form.enc {
             Encoding::Legacy => {
-                let data = form.osz == 16 && mode != Mode::Bits16 || form.osz == 32 && mode == Mode::Bits16;
-                if data || form.pp == 1 {
+                let mandatory = MANDATORY[form.pp as usize & 3];
+                if form.needs_data_prefix(mode) || mandatory == 0x66 {
                     head.push(0x66);
                 }
-                if form.pp > 1 {
-                    head.push([0, 0x66, 0xf3, 0xf2][form.pp as usize & 3]);
+                if mandatory > 0x66 {
+                    head.push(mandatory);
                 }
-                let w = u8::from(form.osz == 64 && form.flags & Form::D64 == 0);
-                let rex = w << 3 | (reg >> 3 & 1) << 2 | x << 1 | b;
+                let rex = form.rex_w() << 3 | (reg >> 3 & 1) << 2 | x << 1 | b;
                 let flags = insn.ops.iter().take(insn.count).fold(0, |flags, op| flags | op.reg_flags);
                 if rex != 0 || flags & Register::REX != 0 {
                     if mode != Mode::Bits64 || flags & Register::HIGH != 0 {

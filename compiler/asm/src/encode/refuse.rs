@@ -87,10 +87,7 @@ impl Assembler<'_> {
             return Ok(());
         }
         let span = self.insn.start as usize..self.insn.name.start as usize;
-        self.report(
-            Diagnostic::error(ErrorKind::Prefix, span, "the instruction cannot carry this prefix").label(problem),
-        );
-        Err(Failed)
+        self.fail(Diagnostic::error(ErrorKind::Prefix, span, "the instruction cannot carry this prefix").label(problem))
     }
 
     /// Registers that the CPU wants distinct (SDM volume 2: gathers, complex FP16 multiplication, AMX tiles).
@@ -120,14 +117,13 @@ impl Assembler<'_> {
             return Ok(());
         }
         let span = self.statement_span();
-        self.report(
+        self.fail(
             Diagnostic::error(ErrorKind::Unencodable, span, "the CPU wants distinct registers here").label(if tiles {
                 "all three tiles must differ"
             } else {
                 "the destination must differ from the sources"
             }),
-        );
-        Err(Failed)
+        )
     }
 
     #[cold]
@@ -136,7 +132,7 @@ impl Assembler<'_> {
             .iter()
             .find(|op| op.reg_flags & Register::HIGH != 0)
             .map_or(self.statement_span(), Operand::span);
-        self.report(
+        self.fail(
             Diagnostic::error(
                 ErrorKind::Unencodable,
                 span,
@@ -144,39 +140,35 @@ impl Assembler<'_> {
             )
             .label("beside a REX prefix this number means another register")
             .note("a REX prefix comes from 64-bit operand size, %r8 to %r15, %spl, %bpl, %sil or %dil"),
-        );
-        Err(Failed)
+        )
     }
 
     #[cold]
     pub(crate) fn string_destination_segment<T>(&mut self, i: usize) -> Result<T, Failed> {
         let span = self.insn.ops[i].span();
-        self.report(
+        self.fail(
             Diagnostic::error(ErrorKind::Addressing, span, "the destination of a string instruction is in %es")
                 .label("only %es"),
-        );
-        Err(Failed)
+        )
     }
 
     #[cold]
     pub(crate) fn string_address_mismatch<T>(&mut self) -> Result<T, Failed> {
         let span = self.statement_span();
-        self.report(Diagnostic::error(
+        self.fail(Diagnostic::error(
             ErrorKind::Addressing,
             span,
             "both addresses of a string instruction must have the same width",
-        ));
-        Err(Failed)
+        ))
     }
 
     #[cold]
     pub(crate) fn register_address_mismatch<T>(&mut self) -> Result<T, Failed> {
         let span = self.statement_span();
-        self.report(Diagnostic::error(
+        self.fail(Diagnostic::error(
             ErrorKind::Addressing,
             span,
             "the register operand is an address and must be as wide as the memory operand's address",
-        ));
-        Err(Failed)
+        ))
     }
 }
