@@ -1,5 +1,6 @@
 //! Whole blocks made at random against GNU as: labels ahead and behind, jumps at the edge of their reach over alignments
-//! and space, differences of labels, assignments, and switches of mode and syntax inside the block.
+//! and space, space that depends on labels ahead, differences of labels, assignments, and switches of mode and syntax inside
+//! the block.
 //!
 //! `PVC_ORACLE_BLOCKS` sets the number of blocks (thousands by hand), `PVC_ORACLE_SEED` the seed.
 
@@ -103,7 +104,9 @@ fn block(bits: u32, intel: bool, random: &mut Random) -> String {
         if random.below(10) == 0 {
             target.push_str(random.pick(&["+1", "-2", "+4"]));
         }
-        let statement = match random.below(20) {
+        // A distance that may not be known yet, in what has to be a constant in the end.
+        let distance = format!("({label}-{other})");
+        let statement = match random.below(24) {
             0..6 => format!("{} {target}", random.pick(&["jmp", "jne", "jz", "ja", "jc", "call"])),
             6 => format!(".long {label}-{other}, ({label}-{other})+1"),
             7 => format!(".4byte {label}-., .-{label}, {other}+4"),
@@ -126,15 +129,23 @@ fn block(bits: u32, intel: bool, random: &mut Random) -> String {
             13 => format!("{} v{line}, {}", random.pick(&[".set", ".equ"]), random.pick(&["7", "300", label])),
             14 => format!("w = {}; .long w", random.pick(&["7", "300", ".", "(1 << 4) | 3"])),
             15 => random.pick(&NOPS).to_string(),
+            // How Linux pads an instruction to the length of its replacement.
+            16 => format!(".skip -({distance} > 0) * {distance}, 0x90"),
+            17 => format!(".fill -({distance} > 9) * 3, 2, 0x1234"),
+            18 => format!(
+                ".long {distance}*3, ~{distance}, {label} <= {other}, !{distance}, -({distance} == 2) + {label}"
+            ),
+            19 => format!(".nops -({distance} > {}) * 17", random.pick(&["1", "40", "120"])),
             _ => random.pick(&COMMON).to_string(),
         };
         text.push_str(&statement);
         text.push('\n');
     }
-    if text.contains(".code") {
-        return text.lines().filter(|line| !NOPS.contains(line)).map(|line| format!("{line}\n")).collect();
+    if !text.contains(".code") {
+        return text;
     }
-    text
+    let nops = |line: &&str| NOPS.contains(line) || line.starts_with(".nops");
+    text.lines().filter(|line| !nops(line)).map(|line| format!("{line}\n")).collect()
 }
 
 /// The code of a whole block, or the messages.

@@ -336,16 +336,6 @@ impl<'t> Assembler<'t> {
         )
     }
 
-    /// Index of the list column for the syntax and mode.
-    pub(crate) fn column(&self) -> usize {
-        let mode = match self.mode {
-            Mode::Bits16 => 0,
-            Mode::Bits32 => 1,
-            Mode::Bits64 => 2,
-        };
-        mode + if self.syntax == Syntax::Att { 0 } else { 3 }
-    }
-
     /// `mov.s`, `mov.d32`: old spellings of the pseudo-prefixes.
     #[cold]
     fn dotted_mnemonic(&mut self, start: usize, end: usize) -> Result<(), Failed> {
@@ -355,8 +345,7 @@ impl<'t> Assembler<'t> {
             self.cur.pos += 1;
             self.cur.word();
             let joined = text.to_owned() + self.str(end + 1, self.cur.pos);
-            if let Some(name) = table::key(&joined).and_then(|key| table::lookup(&key)).filter(|name| name.special == 0)
-            {
+            if let Some(name) = table::named(&joined).filter(|name| name.special == 0) {
                 self.insn.name = start as u32..self.cur.pos as u32;
                 return self.instruction(name);
             }
@@ -364,7 +353,7 @@ impl<'t> Assembler<'t> {
         }
         for (tail, bits) in [(".s", hint::SWAP), (".d8", hint::DISP8), (".d16", hint::DISP16), (".d32", hint::DISP32)] {
             let Some(stem) = text.strip_suffix(tail) else { continue };
-            if let Some(name) = table::key(stem).and_then(|key| table::lookup(&key)).filter(|name| name.special == 0) {
+            if let Some(name) = table::named(stem).filter(|name| name.special == 0) {
                 self.insn.hints |= bits;
                 self.insn.name = start as u32..end as u32;
                 return self.instruction(name);
@@ -404,11 +393,11 @@ impl<'t> Assembler<'t> {
         self.cur.word();
         let joined = format!("{}{}", name.text(), self.str(start + 1, self.cur.pos).to_ascii_lowercase());
         if self.cur.at_end()
-            && let Some(name) = table::key(&joined).and_then(|key| table::lookup(&key))
+            && let Some(name) = table::named(&joined)
             && name.special == 0
-            && name.lists[self.column()] != 0
+            && name.list(self.mode, self.syntax) != 0
         {
-            return self.select(name, name.lists[self.column()]);
+            return self.select(name, name.list(self.mode, self.syntax));
         }
         self.cur.pos = start;
         self.operands()?;
@@ -416,7 +405,7 @@ impl<'t> Assembler<'t> {
     }
 
     fn instruction(&mut self, name: &'static Name) -> Result<(), Failed> {
-        let list = name.lists[self.column()];
+        let list = name.list(self.mode, self.syntax);
         if list == 0 {
             return self.not_in_this_mode(name);
         }

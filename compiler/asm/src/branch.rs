@@ -8,7 +8,7 @@ use crate::expression::Failed;
 use crate::fixups::FixupKind;
 use crate::form::Form;
 use crate::kinds::{KINDS, Slot};
-use crate::layout::{Mark, Pending, What};
+use crate::layout::What;
 use crate::prefixes::{BND, hint};
 use crate::symbols::{Definition, Value};
 
@@ -91,12 +91,12 @@ impl Assembler<'_> {
                     );
                 }
                 self.out.push(form.opcode);
-                self.relative(1, FixupKind::PcRel8, value, start, end);
+                self.push_field(1, FixupKind::PcRel8, value, 1, start..end);
             }
             (None, Some(form)) => {
                 self.near_opcode(form);
                 let kind = self.near_kind(form, width);
-                self.relative(width, kind, value, start, end);
+                self.push_field(width, kind, value, width, start..end);
             }
             (Some(short), Some(near)) => {
                 // A label behind us with nothing of open length between is at a known distance.
@@ -115,13 +115,7 @@ impl Assembler<'_> {
                     self.values.push(value);
                 }
                 let value = if op.expr == 0 { self.values.len() as u32 } else { op.expr } - 1;
-                self.marks.push(Mark {
-                    offset: self.out.len() as u32,
-                    item: self.items.len() as u32 - u32::from(!self.items.is_empty()),
-                    what: What::Jump { short: short.opcode, near: bytes, near_len: len, width, value, start, end },
-                    size: 0,
-                    end: 0,
-                });
+                self.mark(What::Jump { short: short.opcode, near: bytes, near_len: len, width, value, start, end });
                 return Ok(());
             }
             (None, None) => {}
@@ -152,21 +146,6 @@ impl Assembler<'_> {
             _ if self.object == Mode::Bits64 && !transaction => FixupKind::Plt32,
             _ => FixupKind::PcRel32,
         }
-    }
-
-    fn relative(&mut self, width: u8, kind: FixupKind, value: Value, start: u32, end: u32) {
-        let place = self.here();
-        self.pending.push(Pending {
-            offset: place.offset,
-            mark: place.mark,
-            width,
-            kind,
-            value,
-            tail: width,
-            start,
-            end,
-        });
-        self.out.extend_from_slice(&[0; 4][..width as usize]);
     }
 }
 

@@ -5,47 +5,11 @@ use crate::assembler::Assembler;
 use crate::diagnostic::{Diagnostic, ErrorKind};
 use crate::fixups;
 use crate::lexer::{self, ALPHA, CLASS, DIGIT, WORD};
+use crate::operator::Operator;
 use crate::symbols::{Definition, Value};
 
 /// Depth of parentheses, brackets and unary operators.
 pub(crate) const MAX_DEPTH: u32 = 64;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Operator {
-    LogicalOr,
-    LogicalAnd,
-    Equal,
-    NotEqual,
-    Less,
-    LessEqual,
-    Greater,
-    GreaterEqual,
-    Add,
-    Subtract,
-    Or,
-    OrNot,
-    Xor,
-    And,
-    Multiply,
-    Divide,
-    Modulo,
-    ShiftLeft,
-    ShiftRight,
-}
-
-impl Operator {
-    pub(crate) fn rank(self) -> u8 {
-        use Operator::*;
-        match self {
-            LogicalOr => 1,
-            LogicalAnd => 2,
-            Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual => 3,
-            Add | Subtract => 4,
-            Or | OrNot | Xor | And => 5,
-            Multiply | Divide | Modulo | ShiftLeft | ShiftRight => 6,
-        }
-    }
-}
 
 /// A failed parse; the diagnostic is already with the assembler.
 #[derive(Clone, Copy, Debug)]
@@ -184,30 +148,24 @@ impl<'t> Assembler<'t> {
             b'-' => {
                 self.cur.pos += 1;
                 let value = self.unary(depth + 1)?;
-                if value.is_constant() {
-                    return Ok(Value::constant(value.constant.wrapping_neg()));
-                }
-                if value.modifier == 0 {
-                    return Ok(Value {
-                        add: value.sub,
-                        sub: value.add,
-                        constant: value.constant.wrapping_neg(),
-                        modifier: 0,
-                    });
-                }
-                self.not_constant(start)
+                self.negate(value, start)
             }
             b'+' => {
                 self.cur.pos += 1;
                 self.unary(depth + 1)
             }
-            b'~' | b'!' => {
+            b'~' => {
                 self.cur.pos += 1;
                 let value = self.unary(depth + 1)?;
-                if !value.is_constant() {
-                    return self.not_constant(start);
-                }
-                Ok(Value::constant(if byte == b'~' { !value.constant } else { (value.constant == 0) as i64 }))
+                // ~x is -1 - x.
+                self.apply(Operator::Subtract, Value::constant(-1), value, start)
+            }
+            b'!' => {
+                self.cur.pos += 1;
+                let value = self.unary(depth + 1)?;
+                // A comparison gives -1, `!` gives 1.
+                let truth = self.apply(Operator::Equal, value, Value::default(), start)?;
+                self.negate(truth, start)
             }
             b'(' | b'[' => {
                 let close = if byte == b'(' { b')' } else { b']' };
@@ -239,15 +197,6 @@ impl<'t> Assembler<'t> {
                 )
             }
         }
-    }
-
-    fn not_constant(&mut self, start: usize) -> Result<Value, Failed> {
-        let span = start..self.cur.pos;
-        self.fail(
-            Diagnostic::error(ErrorKind::Expression, span, "this operation needs constants")
-                .label("depends on a symbol")
-                .note("with symbols, only `symbol + constant` and `symbol - symbol` can be expressed"),
-        )
     }
 
     /// `'c'`, `'c`, `'\n'`.
@@ -336,8 +285,8 @@ impl<'t> Assembler<'t> {
         let word = self.cur.word();
         // Intel syntax calls the place of the statement `$`.
         if word == b"." || word == b"$" && self.syntax == crate::Syntax::Intel {
-            let place = self.here();
-            let symbol = self.symbols.anonymous(place);
+            let here = Definition::Label(self.here());
+            let symbol = self.symbols.unnamed(here, start..self.cur.pos);
             return Ok(Value { add: symbol + 1, ..Value::default() });
         }
         let name = self.str(start, self.cur.pos);
@@ -379,120 +328,5 @@ impl<'t> Assembler<'t> {
             }
         }
         Ok(value)
-    }
-
-    /// The value of a symbol: its constant if it has one already.
-    pub(crate) fn fold(&self, symbol: u32) -> Value {
-        match self.symbols.all[symbol as usize].definition {
-            Definition::Constant(value) => Value::constant(value),
-            Definition::Value(index) => self.values[index as usize],
-            _ => Value { add: symbol + 1, ..Value::default() },
-        }
-    }
-
-    pub(crate) fn apply(
-        &mut self,
-        operator: Operator,
-        left: Value,
-        right: Value,
-        start: usize,
-    ) -> Result<Value, Failed> {
-        use Operator::*;
-        if left.is_constant() && right.is_constant() {
-            return self.apply_constants(operator, left.constant, right.constant, start).map(Value::constant);
-        }
-        if left.modifier != 0 && right.modifier != 0 {
-            return self.not_constant(start);
-        }
-        let modifier = left.modifier | right.modifier;
-        let sum = |left: Value, add: u32, sub: u32, constant: i64| -> Option<Value> {
-            let (mut a, mut s) = (left.add, left.sub);
-            if add != 0 {
-                if s == add {
-                    s = 0;
-                } else if a == 0 {
-                    a = add;
-                } else {
-                    return None;
-                }
-            }
-            if sub != 0 {
-                if a == sub {
-                    a = 0;
-                } else if s == 0 {
-                    s = sub;
-                } else {
-                    return None;
-                }
-            }
-            Some(Value { add: a, sub: s, constant: left.constant.wrapping_add(constant), modifier })
-        };
-        let result = match operator {
-            Add => sum(left, right.add, right.sub, right.constant),
-            Subtract if right.modifier == 0 => sum(left, right.sub, right.add, right.constant.wrapping_neg()),
-            Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual => {
-                // Two labels at known places can be compared.
-                let difference =
-                    sum(left, right.sub, right.add, right.constant.wrapping_neg()).map(|value| self.settle(value));
-                match difference {
-                    Some(value) if value.is_constant() => {
-                        return self.apply_constants(operator, value.constant, 0, start).map(Value::constant);
-                    }
-                    _ => None,
-                }
-            }
-            _ => None,
-        };
-        match result {
-            Some(value) => Ok(self.settle(value)),
-            None => self.not_constant(start),
-        }
-    }
-
-    /// A difference of two labels with nothing of variable length between them is a constant.
-    fn settle(&self, value: Value) -> Value {
-        if value.add != 0 && value.sub != 0 && value.modifier == 0 {
-            let place = |symbol: u32| match self.symbols.all[symbol as usize - 1].definition {
-                Definition::Label(place) => Some(place),
-                _ => None,
-            };
-            if let (Some(add), Some(sub)) = (place(value.add), place(value.sub))
-                && add.mark == sub.mark
-            {
-                let distance = i64::from(add.offset) - i64::from(sub.offset);
-                return Value::constant(value.constant.wrapping_add(distance));
-            }
-        }
-        value
-    }
-
-    fn apply_constants(&mut self, operator: Operator, a: i64, b: i64, start: usize) -> Result<i64, Failed> {
-        use Operator::*;
-        let truth = |value: bool| -i64::from(value);
-        Ok(match operator {
-            LogicalOr => i64::from(a != 0 || b != 0),
-            LogicalAnd => i64::from(a != 0 && b != 0),
-            Equal => truth(a == b),
-            NotEqual => truth(a != b),
-            Less => truth(a < b),
-            LessEqual => truth(a <= b),
-            Greater => truth(a > b),
-            GreaterEqual => truth(a >= b),
-            Add => a.wrapping_add(b),
-            Subtract => a.wrapping_sub(b),
-            Or => a | b,
-            OrNot => a | !b,
-            Xor => a ^ b,
-            And => a & b,
-            Multiply => a.wrapping_mul(b),
-            Divide | Modulo if b == 0 => {
-                let span = start..self.cur.pos;
-                return self.fail(Diagnostic::error(ErrorKind::Expression, span, "division by zero"));
-            }
-            Divide => a.wrapping_div(b),
-            Modulo => a.wrapping_rem(b),
-            ShiftLeft => u32::try_from(b).ok().and_then(|by| a.checked_shl(by)).unwrap_or(0),
-            ShiftRight => u32::try_from(b).ok().and_then(|by| (a as u64).checked_shr(by)).unwrap_or(0) as i64,
-        })
     }
 }

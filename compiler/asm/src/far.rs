@@ -20,7 +20,7 @@ fn is_bare_symbol(operand: &Operand) -> bool {
 impl Assembler<'_> {
     /// The list of another name in this mode and syntax; 0 if there is none.
     fn list_of(&self, name: &str) -> u16 {
-        table::key(name).and_then(|key| table::lookup(&key)).map_or(0, |name| name.lists[self.column()])
+        table::named(name).map_or(0, |name| name.list(self.mode, self.syntax))
     }
 
     /// The list that the operands of an Intel instruction ask for: `far ptr` is spelled in the operand, as is the size

@@ -1,5 +1,6 @@
 //! Fields that hold the value of an expression: filled in where the block knows it, a fixup where not.
 
+use crate::arithmetic::needs_constants;
 use crate::assembler::Assembler;
 use crate::diagnostic::{Diagnostic, ErrorKind};
 use crate::fixups::{self, Fixup, FixupKind};
@@ -39,6 +40,10 @@ impl Assembler<'_> {
                         modifier: value.modifier | inner.modifier,
                     };
                 }
+                Definition::Operation(..) => match self.number(value.add, marks) {
+                    Some(number) => value = Value { add: 0, constant: value.constant.wrapping_add(number), ..value },
+                    None => return self.no_number(value.add),
+                },
                 Definition::Undefined => break,
             }
         }
@@ -46,6 +51,10 @@ impl Assembler<'_> {
             match self.symbols.all[value.sub as usize - 1].definition {
                 Definition::Constant(constant) => value.constant = value.constant.wrapping_sub(constant),
                 Definition::Label(place) => sub = Some(place.address(marks)),
+                Definition::Operation(..) => match self.number(value.sub, marks) {
+                    Some(number) => value = Value { sub: 0, constant: value.constant.wrapping_sub(number), ..value },
+                    None => return self.no_number(value.sub),
+                },
                 _ => {
                     let name = self.symbols.all[value.sub as usize - 1].name.to_string();
                     self.report(
@@ -61,10 +70,7 @@ impl Assembler<'_> {
             }
         }
         let mut kind = field.kind;
-        let relative = matches!(
-            kind,
-            FixupKind::PcRel8 | FixupKind::PcRel16 | FixupKind::PcRel32 | FixupKind::PcRel64 | FixupKind::Plt32
-        );
+        let relative = kind.is_relative();
         let mut constant = value.constant;
         if let Some(sub) = sub {
             if let Some(add) = add {
@@ -74,7 +80,7 @@ impl Assembler<'_> {
                     self.store_constant(field, offset, constant, assembly);
                     return;
                 }
-                add_none(&mut value);
+                (value.add, value.sub) = (0, 0);
             } else {
                 // `symbol - .` is relative to the field's own address.
                 kind = match field.kind {
@@ -178,6 +184,18 @@ impl Assembler<'_> {
         assembly.fixups.push(Fixup { offset, width, kind, symbol, addend: constant, span });
     }
 
+    /// What an operation comes to in the layout; its symbol is given by number + 1.
+    fn number(&self, symbol: u32, marks: &[Mark]) -> Option<i64> {
+        let value = Value { add: symbol, ..Value::default() };
+        self.evaluate(value, &|place| i64::from(place.address(marks)))
+    }
+
+    #[cold]
+    fn no_number(&mut self, symbol: u32) {
+        let symbol = &self.symbols.all[symbol as usize - 1];
+        self.report(needs_constants(symbol.start as usize..symbol.end as usize));
+    }
+
     /// A value that turned out to be a constant.
     fn store_constant(&mut self, field: &Pending, offset: u32, constant: i64, assembly: &mut Assembly) {
         let bits = u32::from(field.width) * 8;
@@ -200,11 +218,6 @@ impl Assembler<'_> {
         }
         store(assembly, offset, field.width, constant);
     }
-}
-
-fn add_none(value: &mut Value) {
-    value.add = 0;
-    value.sub = 0;
 }
 
 fn store(assembly: &mut Assembly, offset: u32, width: u8, value: i64) {

@@ -3,9 +3,10 @@
 
 use crate::assembler::Assembler;
 use crate::diagnostic::{Diagnostic, ErrorKind};
-use crate::expression::{Failed, MAX_DEPTH, Operator};
+use crate::expression::{Failed, MAX_DEPTH};
 use crate::kinds;
 use crate::lexer::{ALPHA, CLASS, WORD};
+use crate::operator::Operator;
 use crate::registers::{self, Family, Register};
 use crate::symbols::Value;
 

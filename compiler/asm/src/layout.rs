@@ -1,17 +1,15 @@
 //! Branches, alignment and labels: from the bytes as they were written down to the block at address 0.
 //!
-//! Everything of fixed length is in one buffer. Each jump of open length and each alignment is a mark at an offset of
-//! that buffer; layout gives the marks their lengths until nothing changes. Jumps start short and only grow, so this
-//! ends; GNU as does the same.
+//! Everything of fixed length is in one buffer. Each jump of open length, each alignment and each space whose size depends
+//! on labels ahead is a mark at an offset of that buffer. `relax.rs` finds their lengths; then the bytes are moved apart
+//! and the fields filled in.
 
 use crate::assembler::Assembler;
 use crate::fixups::FixupKind;
-use crate::padding::{Filling, Nops, padding};
-use crate::symbols::{Definition, Place, Value};
+use crate::padding::Filling;
+use crate::symbols::{Place, Value};
 use crate::{Assembly, Mode};
-
-/// Passes after which every open jump is made long, so that contrived chains cannot take quadratic time.
-const MAX_PASSES: usize = 64;
+use std::ops::Range;
 
 /// A field to be filled in.
 #[derive(Clone, Copy)]
@@ -22,7 +20,7 @@ pub(crate) struct Pending {
     pub(crate) width: u8,
     pub(crate) kind: FixupKind,
     pub(crate) value: Value,
-    /// Bytes from the field to the end of the instruction.
+    /// Bytes from the field to the end of the instruction, from where the CPU counts; 0 in data.
     pub(crate) tail: u8,
     pub(crate) start: u32,
     pub(crate) end: u32,
@@ -42,24 +40,16 @@ pub(crate) struct Mark {
     pub(crate) end: u32,
 }
 
+/// What is of open length.
 #[derive(Clone, Copy)]
 pub(crate) enum What {
     /// A jump: opcode of the short form; opcode bytes and displacement width of the long one.
     /// `value` is the number of the target's value.
     Jump { short: u8, near: [u8; 2], near_len: u8, width: u8, value: u32, start: u32, end: u32 },
-    /// Up to a multiple of `1 << power`.
-    Align { power: u8, fill: Filling, max: u32, nops: &'static Nops },
-}
-
-/// What stands between two marks, while their lengths are sought.
-#[derive(Clone, Copy)]
-struct Fragment {
-    /// Its address.
-    start: i64,
-    /// Where it is in the buffer.
-    from: i64,
-    /// How many alignments are before it.
-    region: u32,
+    /// Up to a multiple of `1 << power`, unless that takes more than `max` bytes.
+    Align { power: u8, fill: Filling, max: u32 },
+    /// As many times `unit` bytes as the value of this number is.
+    Space { value: u32, unit: u8, fill: Filling, start: u32, end: u32 },
 }
 
 impl Place {
@@ -70,27 +60,17 @@ impl Place {
 }
 
 impl Assembler<'_> {
-    /// The label a jump goes to, with the constant; `None` if it is not in this block.
-    fn jump_target(&self, value: Value) -> Option<(Place, i64)> {
-        if value.sub != 0 || value.modifier != 0 {
-            return None;
-        }
-        let mut value = value;
-        // A `.set` chain is at most as long as there are symbols; two steps cover what is written.
-        for _ in 0..8 {
-            match self.symbols.all.get((value.add as usize).checked_sub(1)?)?.definition {
-                Definition::Label(place) => return Some((place, value.constant)),
-                Definition::Value(index) => {
-                    let inner = self.values[index as usize];
-                    if inner.sub != 0 || inner.modifier != 0 {
-                        return None;
-                    }
-                    value = Value { constant: value.constant.wrapping_add(inner.constant), ..inner };
-                }
-                _ => return None,
-            }
-        }
-        None
+    /// Something of open length stands here, in the item that was made last.
+    pub(crate) fn mark(&mut self, what: What) {
+        let item = self.items.len().saturating_sub(1) as u32;
+        self.marks.push(Mark { offset: self.out.len() as u32, item, what, size: 0, end: 0 });
+    }
+
+    /// Leaves a field of `width` bytes at the end of the code, `tail` bytes before the end of its instruction.
+    pub(crate) fn push_field(&mut self, width: u8, kind: FixupKind, value: Value, tail: u8, span: Range<u32>) {
+        let Place { offset, mark } = self.here();
+        self.pending.push(Pending { offset, mark, width, kind, value, tail, start: span.start, end: span.end });
+        self.out.extend_from_slice(&[0; 8][..width as usize]);
     }
 
     /// Final layout.
@@ -101,7 +81,9 @@ impl Assembler<'_> {
             return;
         }
         let mut marks = std::mem::take(&mut self.marks);
-        self.measure(&mut marks);
+        if self.relax(&mut marks).is_err() {
+            return;
+        }
         self.expand(&marks);
         std::mem::swap(&mut assembly.bytes, &mut self.out);
         let pending = std::mem::take(&mut self.pending);
@@ -118,79 +100,6 @@ impl Assembler<'_> {
         std::mem::swap(&mut assembly.items, &mut self.items);
         if !assembly.fixups.is_empty() {
             assembly.fixups.sort_by_key(|fixup| fixup.offset);
-        }
-    }
-
-    /// The length of every mark.
-    ///
-    /// A fragment is what stands before a mark and behind the one before it.
-    fn measure(&self, marks: &mut [Mark]) {
-        let target = |value: u32| self.jump_target(self.values[value as usize]);
-        let to_multiple = |address: i64, power: u8, max: u32| {
-            let size = (address as u32).wrapping_neg() & ((1u32 << power) - 1);
-            if size > max { 0 } else { size }
-        };
-        // Where the fragment before each mark and the one behind the last starts, and how many alignments are before it.
-        let mut fragments = Vec::with_capacity(marks.len() + 1);
-        let (mut start, mut region, mut before) = (0, 0u32, 0);
-        for mark in &mut *marks {
-            fragments.push(Fragment { start, from: before, region });
-            let at = start + i64::from(mark.offset) - before;
-            before = i64::from(mark.offset);
-            mark.size = match mark.what {
-                What::Jump { near_len, width, value, .. } if target(value).is_none() => u32::from(near_len + width),
-                What::Jump { .. } => 2,
-                What::Align { power, max, .. } => {
-                    region += 1;
-                    to_multiple(at, power, max)
-                }
-            };
-            start = at + i64::from(mark.size);
-        }
-        fragments.push(Fragment { start, from: before, region });
-        // GNU as's order of things: one walk over the fragments per pass, in which what is ahead has its old address still.
-        for pass in 0.. {
-            let mut stretch = 0;
-            let mut changed = false;
-            for (k, mark) in marks.iter_mut().enumerate() {
-                fragments[k].start += stretch;
-                let here = fragments[k];
-                let at = here.start + i64::from(mark.offset) - here.from;
-                let size = match mark.what {
-                    What::Align { power, max, .. } => to_multiple(at, power, max),
-                    What::Jump { near_len, width, value, .. } if mark.size == 2 => {
-                        let Some((place, constant)) = target(value) else { continue };
-                        let there = fragments[place.mark as usize];
-                        let mut to = there.start + i64::from(place.offset) - there.from + constant;
-                        if place.mark as usize > k && stretch != 0 {
-                            // What is ahead will move as far, unless an alignment swallows it; it stays ahead.
-                            if stretch < 0 || there.region == here.region {
-                                to += stretch;
-                            } else if to < at {
-                                to = at + 2;
-                            }
-                        }
-                        let distance = to - (at + 2);
-                        let fits = distance as i8 as i64 == distance && pass < MAX_PASSES;
-                        if fits { 2 } else { u32::from(near_len + width) }
-                    }
-                    _ => mark.size,
-                };
-                changed |= size != mark.size;
-                stretch += i64::from(size) - i64::from(mark.size);
-                mark.size = size;
-            }
-            if let Some(last) = fragments.last_mut() {
-                last.start += stretch;
-            }
-            if !changed {
-                break;
-            }
-        }
-        let mut end = 0;
-        for mark in marks {
-            end += mark.size;
-            mark.end = end;
         }
     }
 
@@ -212,9 +121,9 @@ impl Assembler<'_> {
                     // A displacement that is left to the linker stays 0.
                     room[len..].fill(0);
                 }
-                What::Align { fill, nops, .. } => {
+                What::Align { fill, .. } | What::Space { fill, .. } => {
                     filling.clear();
-                    padding(&mut filling, room.len(), fill, nops);
+                    fill.write(&mut filling, room.len());
                     room.copy_from_slice(&filling);
                 }
             }

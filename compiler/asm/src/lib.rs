@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod addressing;
+mod arithmetic;
 mod assembler;
 mod att;
 mod branch;
@@ -29,22 +30,25 @@ mod line_memo;
 mod lines;
 mod listing;
 mod matcher;
+mod mnemonics;
 mod operand;
 mod operands;
+mod operator;
 mod padding;
 mod prefixes;
 mod quick;
 mod registers;
+mod relax;
 mod symbols;
 mod table;
 
 pub use diagnostic::{Diagnostic, ErrorKind, Fix, Severity};
 pub use disassemble::{Disassembled, disassemble, disassembly, parse_hex};
-pub use explain::{is_mnemonic, mnemonics, nearest_mnemonics};
 pub use fixups::{Fixup, FixupKind};
 pub use items::Items;
 pub use lines::{Lines, assemble_lines, assemble_lines_stream};
 pub use listing::{listing, write_listing};
+pub use mnemonics::{is_mnemonic, mnemonics, nearest_mnemonics};
 pub use registers::{is_register, register_names};
 
 use std::ops::Range;

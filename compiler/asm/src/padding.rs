@@ -1,12 +1,32 @@
-//! What fills an alignment: a byte, or the NOPs that GNU as 2.40 lays down.
+//! What fills a space: bytes, or the NOPs that GNU as 2.40 lays down.
+//!
+//! The NOPs of up to eight bytes are those of the table format, too (`runtime/FORMAT.md`). These follow GNU as, those do not
+//! change.
 
 use crate::Mode;
 
-/// What fills an alignment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What fills a space.
+#[derive(Clone, Copy)]
 pub(crate) enum Filling {
-    Nops,
-    Byte(u8),
+    /// NOPs of up to so many bytes, from 1 to [`Nops::longest`].
+    Nops { nops: &'static Nops, longest: u8 },
+    /// The first `len` bytes of a pattern, again and again.
+    Bytes { pattern: [u8; 8], len: u8 },
+}
+
+impl Filling {
+    /// One byte again and again.
+    pub(crate) fn byte(byte: u8) -> Self {
+        Self::Bytes { pattern: [byte; 8], len: 1 }
+    }
+
+    /// Writes `size` bytes.
+    pub(crate) fn write(self, out: &mut Vec<u8>, size: usize) {
+        match self {
+            Self::Nops { nops, longest } => nops.write(out, size, usize::from(longest)),
+            Self::Bytes { pattern, len } => out.extend(pattern[..usize::from(len)].iter().cycle().take(size)),
+        }
+    }
 }
 
 /// The NOPs of one kind of code.
@@ -72,14 +92,14 @@ impl Nops {
     }
 
     /// Bytes of the longest.
-    pub(crate) fn longest(&self) -> usize {
-        self.table.len()
+    pub(crate) fn longest(&self) -> u8 {
+        self.table.len() as u8
     }
 
     /// Writes `size` bytes of NOPs of up to `longest` bytes, which is from 1 to [`Self::longest`].
-    pub(crate) fn write(&self, out: &mut Vec<u8>, size: usize, longest: usize) {
+    fn write(&self, out: &mut Vec<u8>, size: usize, longest: usize) {
         let mut left = size;
-        if size / self.longest() > self.most {
+        if size / self.table.len() > self.most {
             if let Ok(over @ 0..=127) = i8::try_from(size - 2) {
                 out.extend_from_slice(&[0xeb, over as u8]);
                 left -= 2;
@@ -96,13 +116,5 @@ impl Nops {
             out.extend_from_slice(nop);
             left -= nop.len();
         }
-    }
-}
-
-/// `size` bytes of padding.
-pub(crate) fn padding(out: &mut Vec<u8>, size: usize, fill: Filling, nops: &Nops) {
-    match fill {
-        Filling::Byte(byte) => out.resize(out.len() + size, byte),
-        Filling::Nops => nops.write(out, size, nops.longest()),
     }
 }

@@ -3,6 +3,7 @@
 use crate::assembler::Assembler;
 use crate::diagnostic::{Diagnostic, ErrorKind};
 use crate::expression::Failed;
+use crate::{ItemKind, Mode};
 
 /// The prefixes written before an instruction.
 #[derive(Clone, Copy, Default, Debug)]
@@ -80,11 +81,11 @@ impl Assembler<'_> {
         let span = start..self.cur.pos;
         let prefixes = &mut self.insn.prefixes;
         prefixes.any = true;
-        let long = self.mode == crate::Mode::Bits64;
+        let long = self.mode == Mode::Bits64;
         let wrong_mode = match id {
-            DATA16 | ADDR16 if self.mode == crate::Mode::Bits16 => true,
-            DATA32 if self.mode != crate::Mode::Bits16 => true,
-            ADDR32 if self.mode == crate::Mode::Bits32 => true,
+            DATA16 | ADDR16 if self.mode == Mode::Bits16 => true,
+            DATA32 if self.mode != Mode::Bits16 => true,
+            ADDR32 if self.mode == Mode::Bits32 => true,
             ADDR16 if long => true,
             0x40..=0x4f if !long => true,
             _ => false,
@@ -142,6 +143,27 @@ impl Assembler<'_> {
             ));
         };
         self.insn.hints |= bits;
+        Ok(())
+    }
+
+    /// Prefix words with nothing behind them are bytes of their own.
+    #[cold]
+    pub(crate) fn bare_prefixes(&mut self) -> Result<(), Failed> {
+        let offset = self.out.len();
+        let prefixes = self.insn.prefixes;
+        for (on, byte) in [
+            (prefixes.segment != 0, prefixes.segment),
+            (prefixes.address, 0x67),
+            (prefixes.data, 0x66),
+            (prefixes.rep != 0, prefixes.rep),
+            (prefixes.lock, 0xf0),
+            (prefixes.rex != 0, prefixes.rex),
+        ] {
+            if on {
+                self.out.push(byte);
+            }
+        }
+        self.item(offset, self.insn.start, ItemKind::Instruction);
         Ok(())
     }
 }

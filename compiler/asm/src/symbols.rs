@@ -1,7 +1,9 @@
 //! Symbols of a block: labels, numeric labels, `.set`, and names that stay undefined.
 
+use crate::operator::Operator;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
 
 /// A place in the unrelaxed output: byte offset and the number of variable-length marks before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -18,6 +20,8 @@ pub(crate) enum Definition {
     Constant(i64),
     /// `.set name, expression` with a value known only at the end: index into the values.
     Value(u32),
+    /// An operation on two values, of which this is the index of the first; the symbol has no name.
+    Operation(Operator, u32),
 }
 
 /// One symbol.
@@ -170,9 +174,9 @@ impl<'t> Symbols<'t> {
         self.all.len() as u32 - 1
     }
 
-    /// An unnamed label, for `.` and the like.
-    pub(crate) fn anonymous(&mut self, place: Place) -> u32 {
-        self.push("", Definition::Label(place), 0, 0)
+    /// A symbol without a name, for `.` and for operations.
+    pub(crate) fn unnamed(&mut self, definition: Definition, span: Range<usize>) -> u32 {
+        self.push("", definition, span.start, span.end)
     }
 
     /// `5b`: the last definition.

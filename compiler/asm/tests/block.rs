@@ -184,6 +184,53 @@ fn limits_are_errors() {
     assert_eq!(error(&deep).kind, ErrorKind::Limit);
 }
 
+/// Kernel code pads an instruction to the length of its replacement like this; the replacement's jump may grow.
+#[test]
+fn space_can_depend_on_labels_ahead() {
+    let alternative = |length: usize| {
+        let text = format!(
+            "661: jz 1f; 662: .skip -(((6651f-6641f)-(662b-661b)) > 0) * ((6651f-6641f)-(662b-661b)),0x90
+             ret; 1: .skip {length}; 6641: jmp 661b; nop; 6651: .byte 6651b-6641b, (662b-661b)*3"
+        );
+        hex(&text, 64)
+    };
+    assert_eq!(alternative(2), "740290c30000ebf8900306");
+    assert_eq!(alternative(128), format!("740590909090c3{}e974ffffff900606", "00".repeat(128)));
+    let text = ".fill (b-a)/2, 2, 0x1234; .nops (b-a)*4+1; a: nop; jmp c; nop; b: .skip 125; c:
+                .long ~(b-a), !(b-a), -((b-a) == 4); mov $(b-a)*2, %eax; .byte (b-a)-(c-b)/125";
+    let code = format!(
+        "3412341266662e0f1f840000000000660f1f44000090eb7e90{}fbffffff0000000001000000b80800000003",
+        "00".repeat(125)
+    );
+    assert_eq!(hex(text, 64), code);
+    assert_eq!(block(".skip a*2; a = 3", 64).items.iter().next().unwrap().len, 6);
+}
+
+#[test]
+fn what_the_layout_cannot_compute_is_an_error() {
+    for (text, kind, span) in [
+        (".skip ext-1f; 1:", ErrorKind::Expression, 6..12),
+        (".skip 1f; 1:", ErrorKind::Expression, 6..8),
+        (".long ext*2", ErrorKind::Expression, 6..11),
+        ("nop; mov $(1f-ext)/2,%eax; 1:", ErrorKind::Expression, 10..20),
+        (".byte (1f-0f)/(1f-1f); 0: 1:", ErrorKind::Expression, 6..21),
+        ("0: jmp 1f; .skip 5-(1f-0b)*9; 1:", ErrorKind::Directive, 17..28),
+        ("a: .skip 0x200000-(b-a); jmp a; b:", ErrorKind::Limit, 9..23),
+        ("a: .skip (b-a)*3+1; b:", ErrorKind::Limit, 9..18),
+        ("a: .skip !(b-a); b:", ErrorKind::Expression, 9..15),
+        ("a: .skip (a-b)*3-1; jmp c; c: b:", ErrorKind::Directive, 9..18),
+    ] {
+        let error = error(text);
+        assert_eq!((error.kind, error.span), (kind, span), "{text}: {}", error.message);
+    }
+    // Both are wrong, and both are reported.
+    assert_eq!(assemble(".skip x*2; .long y*2", &options(64)).unwrap_err().len(), 2);
+    // What one expression goes through is bounded, and so is the block.
+    let chain: String = (1..10_000).map(|i| format!(".set a{i}, a{}*a{0}; ", i - 1)).collect();
+    assert_eq!(error(&format!("{chain} .long a9999; .set a0, 1")).kind, ErrorKind::Expression);
+    assert_eq!(error(&"nop; .p2align 20\n".repeat(2000)).kind, ErrorKind::Limit);
+}
+
 /// The patchlets of Linux's native paravirt operations.
 #[test]
 fn paravirt_patchlets() {

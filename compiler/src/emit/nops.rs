@@ -1,4 +1,5 @@
-//! The canonical NOPs of the table format.
+//! The canonical NOPs of the table format (`runtime/FORMAT.md`). Both runtimes have the same ones; that the assembler fills
+//! alignments with these bytes, too (`compiler/asm/src/padding.rs`), is GNU as's choice and may change with it.
 
 const NOPS: [&[u8]; 8] = [
     &[0x90],

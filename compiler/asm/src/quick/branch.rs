@@ -46,7 +46,7 @@ impl Assembler<'_> {
         reader.blanks();
         let length = lone_symbol(reader.rest)?;
         let name = table::lookup(&[first, second, 0])?;
-        let list_index = name.lists[self.column()];
+        let list_index = name.list(self.mode, self.syntax);
         let list = List::at(list_index);
         let is_branch = list_index != 0 && list.flags & List::BRANCH != 0;
         if !is_branch || name.special != 0 || name.immediate >= 0 {

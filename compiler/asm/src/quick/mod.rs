@@ -177,7 +177,7 @@ impl Assembler<'_> {
     /// Asks the general way for the form; none if the statement has to go that way.
     fn plan(&mut self, [first, second]: [u64; 2], mut operands: Operands) -> Option<Plan> {
         let name = table::lookup(&[first, second, 0])?;
-        let list_index = name.lists[self.column()];
+        let list_index = name.list(self.mode, self.syntax);
         if name.special != 0 || name.immediate >= 0 || list_index == 0 {
             return None;
         }

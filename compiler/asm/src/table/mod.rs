@@ -9,6 +9,7 @@ pub(crate) use forms::FORMS;
 pub(crate) use names::NAMES;
 
 use crate::form::{Encoding, Form, Roles};
+use crate::{Mode, Syntax};
 use names::{HASH_BITS, LISTS, POOL, SLOTS};
 
 /// A form in a list, see `Candidate`'s functions.
@@ -103,7 +104,7 @@ impl List {
 pub(crate) struct Name {
     key: Key,
     /// List numbers: AT&T 16, 32, 64, Intel 16, 32, 64; 0 where the name does not exist.
-    pub(crate) lists: [u16; 6],
+    lists: [u16; 6],
     /// The immediate that the name implies (`cmpltps`), or -1.
     pub(crate) immediate: i16,
     /// 0 mnemonic only; below 0x80 a prefix word; from 0x80 on the reason why the mnemonic is out of reach.
@@ -111,6 +112,12 @@ pub(crate) struct Name {
 }
 
 impl Name {
+    /// The number of its list in this mode and syntax; 0 if the name does not exist there.
+    #[inline]
+    pub(crate) fn list(&self, mode: Mode, syntax: Syntax) -> u16 {
+        self.lists[mode as usize + 3 * syntax as usize]
+    }
+
     /// The text of the name.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(self.bytes().as_ref()).into_owned()
@@ -161,8 +168,13 @@ pub(crate) fn lookup(key: &Key) -> Option<&'static Name> {
     }
 }
 
+/// The name that this text is.
+pub(crate) fn named(text: &str) -> Option<&'static Name> {
+    key(text).and_then(|key| lookup(&key))
+}
+
 /// The key of a name given as text; `None` if it is too long to be one.
-pub(crate) fn key(text: &str) -> Option<Key> {
+fn key(text: &str) -> Option<Key> {
     let mut key = [0u64; 3];
     if text.len() > 24 {
         return None;
