@@ -6,6 +6,7 @@
 
 mod child;
 mod hand;
+mod maps;
 
 use hand::{COUNTER, OP_ANSWER, OP_ID, OP_LEAVE, OP_TICK, SET, slot};
 use pvc_runtime::{Features, Options, Report, Status, Step, Way, table, user};
@@ -43,20 +44,6 @@ fn poison() {
     }
 }
 
-fn assert_text_protection() {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let here = hand::via_call_mem as *const () as usize;
-    for line in maps.lines() {
-        assert!(!line.contains("wx"), "writable and executable: {line}");
-        let (range, rest) = line.split_once(' ').unwrap();
-        let (start, end) = range.split_once('-').unwrap();
-        let parse = |text| usize::from_str_radix(text, 16).unwrap();
-        if (parse(start)..parse(end)).contains(&here) {
-            assert!(rest.starts_with("r-xp"), "text is {rest}");
-        }
-    }
-}
-
 fn calls_before_patching() {
     assert_eq!(answers(), [1, 1, 1, 1, 1]);
     slot(OP_ANSWER).store(backend as *mut (), Ordering::Relaxed);
@@ -72,7 +59,7 @@ fn calls_before_patching() {
 fn rows_by_feature() {
     let report = patch(Features::NONE).unwrap();
     assert_eq!((report.sites, report.rows, report.way, report.unchanged), (SITES, SITES, Way::Protect, 1));
-    assert_text_protection();
+    maps::assert_protection();
     poison();
     assert_eq!(answers(), [1, 1, 1, 1, 1]);
     slot(OP_ANSWER).store(hand::default_answer as *mut (), Ordering::Relaxed);
@@ -88,7 +75,7 @@ fn rows_by_feature() {
     assert_eq!(COUNTER.load(Ordering::Relaxed), 2, "the row's fixup reaches the counter from both sites");
     assert_eq!(hand::id(9), 9);
     assert_eq!(hand::via_jmp_mem(), 9);
-    assert_text_protection();
+    maps::assert_protection();
 }
 
 fn apply_twice_and_back() {
@@ -221,7 +208,7 @@ fn mdwe_falls_back() {
     assert_eq!((report.way, report.rows), (Way::ProcMem, SITES));
     poison();
     assert_eq!(answers(), [2; 5]);
-    assert_text_protection();
+    maps::assert_protection();
     unpatch().unwrap();
     slot(OP_ANSWER).store(backend as *mut (), Ordering::Relaxed);
     assert_eq!(answers(), [77, 77, 77, 1, 77]);
@@ -278,11 +265,11 @@ fn filter(number: libc::c_long, protection: i32, errno: i32) {
 fn patches_by(way: Way) {
     let report = patch(FAST).unwrap();
     assert_eq!((report.way, report.rows), (way, SITES));
-    assert_text_protection();
+    maps::assert_protection();
     poison();
     assert_eq!(answers(), [2; 5]);
     assert_eq!(unpatch().unwrap().way, way);
-    assert_text_protection();
+    maps::assert_protection();
 }
 
 /// Not for a moment: a page that were both would end the process.
@@ -342,7 +329,7 @@ fn a_failing_write_changes_nothing() {
     let error = patch(FAST).unwrap_err();
     assert_eq!((error.status, error.step, error.errno), (Status::Refused, Step::WriteMemory, libc::EIO));
     assert_eq!(hand::text(), before);
-    assert_text_protection();
+    maps::assert_protection();
     assert_eq!(answers(), [1; 5]);
 }
 

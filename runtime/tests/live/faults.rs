@@ -2,6 +2,7 @@
 
 use crate::child;
 use crate::table::{self, ONE, TWO};
+use pvc_runtime::table::SITE_LIVE;
 use pvc_runtime::user::{self, live::View};
 use pvc_runtime::{Error, Options, Report, Status, Step, Way};
 
@@ -52,12 +53,13 @@ impl Batch {
     }
 }
 
-/// What a tracer does to one system call of a batch.
-#[derive(Clone, Copy, Debug)]
-enum Fault {
+/// What a tracer does to a system call of a batch.
+enum Verdict {
+    /// Nothing.
+    Pass,
     /// It fails.
     Fail,
-    /// It writes this many bytes only, and the next call fails.
+    /// It writes this many bytes only.
     Short(u64),
 }
 
@@ -69,9 +71,8 @@ fn mark() {
     unsafe { libc::syscall(MARK) };
 }
 
-/// A batch in a traced child. It must leave the text old or new. Whether the child got to system call `number` (and if it had
-/// that many bytes to write).
-fn with_fault(batch: Batch, number: usize, fault: Fault) -> bool {
+/// A batch in a traced child, whose system calls are judged by their numbers and registers. It must leave the text old or new.
+fn run(batch: Batch, judge: impl FnMut(usize, &Registers) -> Verdict, what: &str) {
     let child = child::fork(|| {
         // SAFETY: of this process.
         unsafe {
@@ -81,9 +82,8 @@ fn with_fault(batch: Batch, number: usize, fault: Fault) -> bool {
         batch.forbid_other_ways();
         patch_once(batch);
     });
-    let (hit, status) = trace(child, number, fault);
-    assert_eq!(status, 0, "{batch:?}, call {number}, {fault:?}: status {status:#x}");
-    hit
+    let status = trace(child, judge);
+    assert_eq!(status, 0, "{batch:?}, {what}: status {status:#x}");
 }
 
 /// The batch, and what must hold after it.
@@ -101,22 +101,25 @@ fn patch_once(batch: Batch) {
             crate::assert_all(before);
         }
     }
-    crate::assert_text_protection();
+    crate::maps::assert_protection();
     batch.patch().expect("works when nothing fails");
     crate::assert_all(after);
-    crate::assert_text_protection();
+    crate::maps::assert_protection();
 }
 
-/// Runs the child to its end; system call `number` after the mark gets the fault. Whether it did, and the child's status.
-fn trace(child: i32, number: usize, fault: Fault) -> (bool, i32) {
-    let (mut inside, mut entry, mut calls, mut hit, mut fail_next) = (false, true, 0, false, false);
-    let mut wanted = None;
+type Registers = libc::user_regs_struct;
+
+/// Runs the child to its end and judges its system calls between the marks. Its status.
+fn trace(child: i32, mut judge: impl FnMut(usize, &Registers) -> Verdict) -> i32 {
+    let (mut inside, mut entry, mut calls) = (false, true, 0);
+    // What is to be put right when the call returns.
+    let (mut verdict, mut count) = (Verdict::Pass, 0);
     loop {
         let mut status = 0;
         // SAFETY: a traced child of this process; so for all calls below.
         unsafe { libc::waitpid(child, &mut status, 0) };
         if !libc::WIFSTOPPED(status) {
-            return (hit, status);
+            return status;
         }
         let mut signal = 0;
         match libc::WSTOPSIG(status) {
@@ -127,46 +130,28 @@ fn trace(child: i32, number: usize, fault: Fault) -> (bool, i32) {
             }
             stop if stop == libc::SIGTRAP | 0x80 => {
                 // SAFETY: plain numbers.
-                let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
+                let mut registers: Registers = unsafe { std::mem::zeroed() };
                 // SAFETY: see above.
                 unsafe { libc::ptrace(libc::PTRACE_GETREGS, child, 0, &mut registers) };
                 if entry {
+                    verdict = Verdict::Pass;
                     if registers.orig_rax as i64 == MARK {
                         inside = !inside;
                     } else if inside {
-                        let write = registers.orig_rax as i64 == libc::SYS_pwrite64;
-                        let fails = match fault {
-                            _ if fail_next => true,
-                            Fault::Fail => calls == number,
-                            Fault::Short(bytes) => {
-                                if calls == number && write && bytes < registers.rdx {
-                                    wanted = Some(registers.rdx);
-                                    (registers.rdx, hit, fail_next) = (bytes, true, true);
-                                    bytes == 0
-                                } else {
-                                    false
-                                }
-                            }
-                        };
-                        if fails {
-                            registers.orig_rax = u64::MAX; // no such call; the answer is set below
-                            hit = true;
-                            if calls > number || matches!(fault, Fault::Fail) {
-                                fail_next = false;
-                            }
-                        }
+                        verdict = judge(calls, &registers);
+                        count = registers.rdx;
                         calls += 1;
-                        // SAFETY: see above.
-                        unsafe { libc::ptrace(libc::PTRACE_SETREGS, child, 0, &registers) };
                     }
-                } else if registers.orig_rax == u64::MAX || wanted.is_some() {
-                    if registers.orig_rax == u64::MAX {
-                        registers.rax = -i64::from(libc::ENOMEM) as u64;
-                    }
-                    registers.rdx = wanted.take().unwrap_or(registers.rdx); // system calls keep it
-                    // SAFETY: see above.
-                    unsafe { libc::ptrace(libc::PTRACE_SETREGS, child, 0, &registers) };
                 }
+                match verdict {
+                    Verdict::Pass => {}
+                    Verdict::Fail if entry => registers.orig_rax = u64::MAX, // no such call; the answer is set below
+                    Verdict::Fail => registers.rax = -i64::from(libc::ENOMEM) as u64,
+                    Verdict::Short(bytes) if entry => registers.rdx = bytes,
+                    Verdict::Short(_) => registers.rdx = count, // system calls keep it
+                }
+                // SAFETY: see above.
+                unsafe { libc::ptrace(libc::PTRACE_SETREGS, child, 0, &registers) };
                 entry = !entry;
             }
             other => signal = other,
@@ -190,25 +175,91 @@ pub(crate) fn every_system_call() {
     let batches = [start(Way::Protect), start(Way::ProcMem), [View::Memory, View::Window].map(Batch::Live)];
     for batch in batches.concat() {
         in_child(batch, |batch| {
-            let calls = (0..).take_while(|&number| with_fault(batch, number, Fault::Fail)).count();
+            let fails = |number| {
+                let mut hit = false;
+                let judge = |call, _: &Registers| {
+                    hit |= call == number;
+                    if call == number { Verdict::Fail } else { Verdict::Pass }
+                };
+                run(batch, judge, &format!("call {number} fails"));
+                hit
+            };
+            let calls = (0..).take_while(|&number| fails(number)).count();
             println!("{batch:?}: {calls} system calls, each failed once");
             assert!(calls > 5);
         });
     }
 }
 
+/// A write of a batch: its number among the system calls, its first address, its length.
+type Write = (usize, usize, usize);
+
+fn writes_of(batch: Batch) -> Vec<Write> {
+    let mut writes = Vec::new();
+    let judge = |number, registers: &Registers| {
+        if registers.orig_rax as i64 == libc::SYS_pwrite64 {
+            writes.push((number, registers.r10 as usize, registers.rdx as usize));
+        }
+        Verdict::Pass
+    };
+    run(batch, judge, "nothing fails");
+    writes
+}
+
+/// After each number of bytes that ends before, in or right behind a site. (What is between sites does not change: to end there is
+/// to end behind the site before.)
+fn ends(&(_, start, len): &Write) -> impl Iterator<Item = usize> {
+    let sites = table::SET.sites().iter().map(|site| match site.kind & !SITE_LIVE {
+        table::STUBBED => site.anchor() - table::STUBBED_LEN..=site.anchor(),
+        _ => site.anchor()..=site.anchor() + usize::from(site.len),
+    });
+    let ends = sites.flatten().filter_map(|end| end.checked_sub(start)).filter(|&end| end < len);
+    let mut ends: Vec<usize> = ends.collect();
+    ends.push(0);
+    ends.sort_unstable();
+    ends.dedup();
+    ends.into_iter()
+}
+
+/// Every write ends after each number of bytes, and the next system call fails. That takes a minute: after every fifth number,
+/// unless `PVC_FAULTS=all`.
 pub(crate) fn every_byte() {
+    let step = if std::env::var("PVC_FAULTS").is_ok_and(|wanted| wanted == "all") { 1 } else { 5 };
     let start = |patched| Batch::Start { patched, way: Way::ProcMem };
-    for (batch, most, least) in [(Batch::Live(View::Memory), 50, 90), (start(false), 30, 30), (start(true), 30, 30)] {
+    for batch in [Batch::Live(View::Memory), start(false), start(true)] {
         in_child(batch, |batch| {
-            let mut writes = 0;
-            for number in 0..most {
-                // Every byte of the first sites, then a prime step: the windows are long.
-                let bytes = (0..30u64).chain((0..5).map(|step| 31 + step * 2003));
-                writes += bytes.take_while(|&bytes| with_fault(batch, number, Fault::Short(bytes))).count();
+            let mut cuts = 0;
+            for write in writes_of(batch) {
+                for end in ends(&write).step_by(step) {
+                    let judge = |call: usize, _: &Registers| match call.checked_sub(write.0) {
+                        Some(0) if end > 0 => Verdict::Short(end as u64),
+                        Some(0) => Verdict::Fail,
+                        Some(1) if end > 0 => Verdict::Fail,
+                        _ => Verdict::Pass,
+                    };
+                    run(batch, judge, &format!("{write:x?} ends after {end} bytes"));
+                    cuts += 1;
+                }
             }
-            println!("{batch:?}: {writes} writes cut short, then failed");
-            assert!(writes > least);
+            println!("{batch:?}: {cuts} times a write ended early");
+            assert!(cuts > 900 / step, "the sites have a thousand bytes");
+        });
+    }
+}
+
+/// Three times all CPUs serialize, however many sites a batch has.
+pub(crate) fn three_barriers() {
+    for view in [View::Memory, View::Window] {
+        in_child(Batch::Live(view), |batch| {
+            let mut barriers = 0;
+            let judge = |_, registers: &Registers| {
+                const PRIVATE_EXPEDITED_SYNC_CORE: u64 = 1 << 5;
+                let is_call = registers.orig_rax as i64 == libc::SYS_membarrier;
+                barriers += usize::from(is_call && registers.rdi == PRIVATE_EXPEDITED_SYNC_CORE);
+                Verdict::Pass
+            };
+            run(batch, judge, "nothing fails");
+            assert_eq!(barriers, 3, "{batch:?}");
         });
     }
 }

@@ -48,7 +48,7 @@ pub(crate) fn children_of_a_batch() {
             wait_for(child::fork(in_the_child), &format!("child {round}"));
         }
     });
-    crate::assert_text_protection();
+    crate::maps::assert_protection();
     assert!(live::generation() > 100);
 }
 

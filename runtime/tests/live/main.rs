@@ -8,6 +8,8 @@
 mod child;
 mod faults;
 mod forks;
+#[path = "../maps/mod.rs"]
+mod maps;
 mod policies;
 mod table;
 mod toggles;
@@ -42,20 +44,6 @@ fn assert_all(expected: u64) {
     }
 }
 
-fn assert_text_protection() {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let here = table::via_call as *const () as usize;
-    for line in maps.lines() {
-        let (range, rest) = line.split_once(' ').unwrap();
-        assert!(!rest.starts_with("rwx"), "writable and executable: {line}");
-        let (first, last) = range.split_once('-').unwrap();
-        let parse = |text| usize::from_str_radix(text, 16).unwrap();
-        if (parse(first)..parse(last)).contains(&here) {
-            assert!(rest.starts_with("r-xp"), "text is {rest}");
-        }
-    }
-}
-
 /// Every kind changes and comes back, and only what is marked live.
 fn what_is_not_live_is_refused() {
     let before = table::text();
@@ -74,7 +62,7 @@ fn what_is_not_live_is_refused() {
         SLOTS.0[2].store(table::default_call as *mut (), SeqCst);
         assert_eq!(live_as(TWO, view).unwrap().rows, SITE_COUNT);
         assert_eq!((table::via_call(), table::via_stub()), (0x1111_1111, 0x1111_1111), "rows, padded in front");
-        assert_text_protection();
+        maps::assert_protection();
     }
 }
 
@@ -153,6 +141,7 @@ const CASES: &[(&str, fn())] = &[
     ("policies::sealed", policies::sealed),
     ("faults::every_system_call", faults::every_system_call),
     ("faults::every_byte", faults::every_byte),
+    ("faults::three_barriers", faults::three_barriers),
     ("faults::no_barrier", faults::no_barrier),
 ];
 

@@ -10,11 +10,11 @@ fn only_memory(errno: i32) {
     let error = crate::live_as(ONE, View::Window).unwrap_err();
     assert_eq!((error.status, error.step, error.errno), (Status::Refused, Step::Writable, errno));
     assert_eq!(table::text(), before);
-    crate::assert_text_protection();
+    crate::maps::assert_protection();
     for (features, value) in [(ONE, FIRST), (TWO, SECOND)] {
         assert_eq!(crate::live(features).unwrap().way, Way::ProcMem);
         crate::assert_all(value);
-        crate::assert_text_protection();
+        crate::maps::assert_protection();
     }
 }
 

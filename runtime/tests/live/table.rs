@@ -15,6 +15,9 @@ pub(crate) const SECOND: u64 = 0x2222_2222_2222_2222;
 
 /// Sites of `value`, one function each: at all 64 offsets of a cache line, then with 1 to 9 bytes before a page edge.
 pub(crate) const VALUES: usize = 64 + 9;
+/// Kind of a site that is a jump to a stub, and its length with the `ret` and the stub behind it: the record leads to their end.
+pub(crate) const STUBBED: u8 = 6;
+pub(crate) const STUBBED_LEN: usize = 5 + 1 + 33;
 /// Functions with an aligned site of `word`.
 pub(crate) const WORDS: usize = 16;
 

@@ -60,7 +60,15 @@ fn toggle(round: u64, view: View) {
     }
 }
 
+/// The sites are where they are said to be: at all offsets of a line, and with each number of bytes before a page edge.
+fn look_at_places() {
+    let sites = table::values().map(|value| value as *const () as usize);
+    assert!((0..64).all(|offset| sites.iter().any(|site| site % 64 == offset)));
+    assert!((1..10).all(|before| sites.iter().any(|site| 4096 - site % 4096 == before)));
+}
+
 fn breakpoints(view: View) {
+    look_at_places();
     crate::start();
     let (count, enough) = count();
     let before = live::breakpoints();
@@ -74,8 +82,8 @@ fn breakpoints(view: View) {
     });
     println!("{view:?}: {rounds} toggles, {} breakpoints, {torn} torn", live::breakpoints() - before);
     assert_eq!((torn, live::generation()), (0, rounds));
-    crate::assert_text_protection();
-    naive();
+    crate::maps::assert_protection();
+    naive(&table::values().map(|value| (value as *const () as usize + 2, 8)));
 }
 
 pub(crate) fn memory() {
@@ -102,19 +110,19 @@ pub(crate) fn word() {
     });
     println!("Word: {count} toggles, {torn} torn");
     assert_eq!((torn, live::breakpoints(), live::generation()), (0, 0, count));
-    crate::assert_text_protection();
-    naive();
+    crate::maps::assert_protection();
+    naive(&table::words().map(|word| (word as *const () as usize + 1, 4)));
 }
 
-/// The same sites, byte by byte: the threads see mixes, so the tests above can.
-fn naive() {
+/// The numbers in the same sites (address and length of each), byte by byte: the threads see mixes, so the tests above can.
+fn naive(numbers: &[(usize, usize)]) {
     let memory = std::fs::File::options().write(true).open("/proc/self/mem").unwrap();
     let torn = watch(|torn| {
         for round in 0..100_000u32 {
             let byte = if round.is_multiple_of(2) { 0x11 } else { 0x22 };
-            for value in table::values() {
-                for offset in 2..10 {
-                    memory.write_all_at(&[byte], (*value as *const () as usize + offset) as u64).unwrap();
+            for &(number, len) in numbers {
+                for at in number..number + len {
+                    memory.write_all_at(&[byte], at as u64).unwrap();
                 }
             }
             if torn.load(Relaxed) > 1000 {
