@@ -1,8 +1,9 @@
 //! What changing sites costs while a second thread runs, beside one `membarrier(PRIVATE_EXPEDITED_SYNC_CORE)` in the same process.
 //!
 //! `cargo bench -p pvc-runtime --bench live` prints the median and (the best) of the patching thread's CPU time (waiting for
-//! barriers is part of it): all sites of a set become their row, then the call again. The aims: one site at most 4
-//! barriers, 10,000 sites at most 10 ns a site more, 1000 sites in a hundredth of what XRay takes. Where the machine is busy the
+//! barriers is part of it): all sites of a set become their row, then the call again, by the functions of `live` and by a
+//! `Patcher` that keeps its files. The aims: one site at most 4 barriers, 10,000 sites at most 10 ns a site more, 1000 sites in a
+//! hundredth of what XRay takes: both alone in their process, then both beside a thread that runs. Where the machine is busy the
 //! second thread often does not run, and a barrier costs next to nothing: compare runs with a barrier of more than 10 us.
 //!
 //! The floor of `View::Memory` is beside it: three times `pwrite` of the pages that have sites.
@@ -22,7 +23,7 @@ mod peers;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn main() {
     use many::{Arena, Fixture, fill_live, text};
-    use pvc_runtime::user::live::{Request, View, patch_all};
+    use pvc_runtime::user::live::{Patcher, Request, View, patch_all};
     use pvc_runtime::{Features, Options};
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -53,6 +54,50 @@ fn main() {
         (times[ROUNDS / 2], times[0])
     }
 
+    /// A set of this many sites changes to and fro.
+    fn toggles(sites: usize, step: usize, view: View, mut patcher: Option<Patcher>) -> (f64, f64) {
+        let (file, len) = text(sites, step);
+        let arena = Arena::new(&file, len, libc::PROT_READ | libc::PROT_EXEC);
+        fill_live(&arena, sites, step);
+        let mut fixture = Fixture::live();
+        let set = fixture.set(&arena, sites);
+        times(|round| {
+            let request = if round % 2 == 0 { Request::patch(&set, Features::NONE) } else { Request::unpatch(&set) };
+            let (requests, options) = (&[request], Options::default());
+            // SAFETY: nothing runs the text.
+            let result = unsafe {
+                match &mut patcher {
+                    Some(patcher) => patcher.patch_all(requests, options, view),
+                    None => patch_all(requests, options, view),
+                }
+            };
+            result.expect("patches");
+        })
+    }
+    /// The least that three passes through `/proc/self/mem` can take.
+    fn floor(sites: usize, step: usize) -> f64 {
+        let (file, len) = text(sites, step);
+        let arena = Arena::new(&file, len, libc::PROT_READ | libc::PROT_EXEC);
+        // SAFETY: of the text, which nobody changes meanwhile; a copy.
+        let copy = unsafe { std::slice::from_raw_parts(arena.text, (sites * step).next_multiple_of(4096)) }.to_vec();
+        let memory = std::fs::File::options().write(true).open("/proc/self/mem").expect("opens");
+        let once = times(|_| {
+            std::os::unix::fs::FileExt::write_all_at(&memory, &copy, arena.text as u64).expect("writes");
+        });
+        3.0 * once.0
+    }
+    let xray = |beside: &[&str]| {
+        let program = peers::xray(FUNCTIONS, 17);
+        peers::median(9, &program, &[&["live", "1000"], beside].concat()) / 1e3
+    };
+
+    // Before there is a second thread here: two that spin would leave XRay none of two CPUs.
+    let (xray_alone, xray_beside) = if wanted("XRay") { (xray(&[]), xray(&["beside"])) } else { (0.0, 0.0) };
+    if wanted("XRay") {
+        let ours = toggles(1000, 17, View::Memory, None).0;
+        let ratio = xray_alone / ours;
+        println!("1000 sites, one thread: {ours:.1} us, XRay {xray_alone:.1} us: {ratio:.0} times (aim: 100)");
+    }
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -67,52 +112,34 @@ fn main() {
         barrier(1 << 6);
         let one_barrier = times(|_| barrier(1 << 5));
         println!("one membarrier(SYNC_CORE): {:.1} us ({:.1})", one_barrier.0, one_barrier.1);
-        let mut thousand = f64::NAN;
         for view in [View::Memory, View::Window] {
             if !wanted(&format!("{view:?}")) {
                 continue;
             }
             for (sites, step) in SIZES {
-                let (file, len) = text(sites, step);
-                let arena = Arena::new(&file, len, libc::PROT_READ | libc::PROT_EXEC);
-                fill_live(&arena, sites, step);
-                let mut fixture = Fixture::live();
-                let set = fixture.set(&arena, sites);
-                let time = times(|round| {
-                    let request =
-                        if round % 2 == 0 { Request::patch(&set, Features::NONE) } else { Request::unpatch(&set) };
-                    // SAFETY: nothing runs the text.
-                    unsafe { patch_all(&[request], Options::default(), view) }.expect("patches");
-                });
-                print!("{view:?}, {sites} sites every {step} bytes: {:.1} us ({:.1}), ", time.0, time.1);
-                if sites == 1 {
-                    print!("{:.1} membarriers (aim: 4)", time.0 / one_barrier.0);
-                } else {
-                    let over = (time.0 - 4.0 * one_barrier.0) * 1e3 / sites as f64;
-                    print!("{over:.1} ns a site over 4 membarriers (aim: 10)");
-                }
-                if view == View::Memory {
-                    let pages = (sites * step).next_multiple_of(4096);
-                    // SAFETY: of the text, which nobody changes now; a copy.
-                    let copy = unsafe { std::slice::from_raw_parts(arena.text, pages) }.to_vec();
-                    let memory = std::fs::File::options().write(true).open("/proc/self/mem").expect("opens");
-                    let floor = times(|_| {
-                        std::os::unix::fs::FileExt::write_all_at(&memory, &copy, arena.text as u64).expect("writes");
-                    });
-                    print!("; floor {:.1} us", 3.0 * floor.0);
-                    if sites == 1000 {
-                        thousand = time.0;
+                for (name, patcher) in [("", None), (", Patcher", Some(Patcher::new()))] {
+                    let time = toggles(sites, step, view, patcher);
+                    print!("{view:?}{name}, {sites} sites every {step} bytes: {:.1} us ({:.1}), ", time.0, time.1);
+                    if sites == 1 {
+                        println!("{:.1} membarriers (aim: 4)", time.0 / one_barrier.0);
+                    } else {
+                        let over = (time.0 - 4.0 * one_barrier.0) * 1e3 / sites as f64;
+                        println!("{over:.1} ns a site over 4 membarriers (aim: 10)");
                     }
                 }
-                println!();
+                if view == View::Memory {
+                    println!("  floor of three writes: {:.1} us", floor(sites, step));
+                }
             }
         }
-        if wanted("XRay") || wanted("Memory") {
-            let xray = peers::median(9, &peers::xray(FUNCTIONS, 17), &["live", "1000"]) / 1e3;
-            println!(
-                "XRay, __xray_patch_function for 1000 functions: {xray:.1} us; XRay : Memory, 1000 sites {:.0} (aim: 100)",
-                xray / thousand
-            );
+        if wanted("XRay") {
+            for (name, patcher) in [("", None), (", Patcher", Some(Patcher::new()))] {
+                let ours = toggles(1000, 17, View::Memory, patcher).0;
+                let ratio = xray_beside / ours;
+                println!(
+                    "1000 sites, two threads{name}: {ours:.1} us, XRay {xray_beside:.1} us: {ratio:.0} times (aim: 100)"
+                );
+            }
         }
         stop.store(true, Relaxed);
     });

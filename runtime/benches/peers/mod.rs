@@ -75,7 +75,7 @@ pub(crate) fn xray(functions: usize, step: usize) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/xray.c");
     run(Command::new("clang-19")
         .current_dir(&directory)
-        .args(["-O2", "-fuse-ld=lld-19", "-fxray-instrument"])
+        .args(["-O2", "-fuse-ld=lld-19", "-fxray-instrument", "-pthread"])
         .args([format!("-DSTEP={step}"), format!("-DFUNCTIONS={functions}")])
         .arg(source)
         .args(["xray.s", "-o", "xray"]));

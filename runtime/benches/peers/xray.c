@@ -2,10 +2,12 @@
  *
  * xray start      nanoseconds of CPU time that __xray_patch() takes
  * xray live N     the same of __xray_patch_function() for N functions
+ * xray live N beside   the same while a second thread runs
  *
  * A function is an entry sled and `ret`, STEP bytes from the next (xray.s, by the benchmark); the map of sleds, which clang would
  * have made of as many functions, is written here before XRay looks at it. -DSTEP, -DFUNCTIONS.
  */
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +36,15 @@ static double now(void)
 	return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
 }
 
+static volatile int stop, started;
+
+static void *spin(void *unused)
+{
+	for (started = 1; !stop;)
+		__builtin_ia32_pause();
+	return unused;
+}
+
 int main(int argc, char **argv)
 {
 	for (size_t i = 0; i < FUNCTIONS; i++) {
@@ -44,12 +55,22 @@ int main(int argc, char **argv)
 		functions[i].count = 1;
 	}
 	int count = argc > 2 ? atoi(argv[2]) : 0, failed = 0;
+	pthread_t thread;
+	if (argc > 3) {
+		if (pthread_create(&thread, 0, spin, 0))
+			return 1;
+		while (!started)
+			;
+	}
 	double start = now();
 	if (argc > 1 && !strcmp(argv[1], "start"))
 		failed = __xray_patch() != SUCCESS;
 	for (int id = 1; id <= count; id++)
 		failed |= __xray_patch_function(id) != SUCCESS;
 	double time = now() - start;
+	stop = 1;
+	if (argc > 3)
+		pthread_join(thread, 0);
 	/* A patched sled is `mov $id, %r10d; call`. */
 	if (failed || sleds[0] != 0x41 || (!count && sleds[STEP * (size_t)(FUNCTIONS - 1)] != 0x41))
 		return 1;

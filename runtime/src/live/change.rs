@@ -28,7 +28,7 @@ impl Change {
     /// Part of a journal's memory.
     #[cfg(all(feature = "user", target_os = "linux", target_arch = "x86_64"))]
     pub(crate) unsafe fn address_of(this: *const Self) -> usize {
-        // SAFETY: (154) the caller's promise; journals write addresses as atomics.
+        // SAFETY: (174) the caller's promise; journals write addresses as atomics.
         unsafe { AtomicUsize::from_ptr((&raw const (*this).address).cast_mut()) }.load(Relaxed)
     }
 
@@ -119,7 +119,7 @@ impl<'a> Journal<'a> {
             *to = *from;
         }
         let Some(change) = self.next(address, new.len() as u8) else { return false };
-        // SAFETY: (150) an entry of ours, says `next`.
+        // SAFETY: (170) an entry of ours, says `next`.
         unsafe {
             (&raw mut (*change).old).write(before);
             (&raw mut (*change).new).write(after);
@@ -132,7 +132,7 @@ impl<'a> Journal<'a> {
     #[must_use]
     pub(crate) fn enter_short(&mut self, address: usize, len: u8, old: u64, new: u64) -> bool {
         let Some(change) = self.next(address, len) else { return false };
-        // SAFETY: (151) as (150); what lies behind these 8 bytes is of no change and never read.
+        // SAFETY: (171) as (170); what lies behind these 8 bytes is of no change and never read.
         unsafe {
             (&raw mut (*change).old).cast::<[u8; 8]>().write(old.to_le_bytes());
             (&raw mut (*change).new).cast::<[u8; 8]>().write(new.to_le_bytes());
@@ -148,7 +148,7 @@ impl<'a> Journal<'a> {
         }
         let change = self.room.wrapping_add(self.used);
         self.used = self.used.wrapping_add(1);
-        // SAFETY: (152) inside the room. A handler that looks at the address meanwhile does so as an atomic, too.
+        // SAFETY: (172) inside the room. A handler that looks at the address meanwhile does so as an atomic, too.
         unsafe {
             AtomicUsize::from_ptr(&raw mut (*change).address).store(address, Relaxed);
             (&raw mut (*change).len).write(len);
@@ -158,7 +158,7 @@ impl<'a> Journal<'a> {
 
     /// What was entered.
     pub(crate) fn changes(&self) -> &[Change] {
-        // SAFETY: (153) initialized, and written by this journal only, whose borrow prevents that.
+        // SAFETY: (173) initialized, and written by this journal only, whose borrow prevents that.
         unsafe { core::slice::from_raw_parts(self.room, self.used) }
     }
 }

@@ -16,21 +16,24 @@
 //! }
 //! ```
 
+pub use super::patcher::Patcher;
 use super::shared::{Locked, shared};
 use super::sys::{self, SignalsBlocked};
-use super::view::{self, Memory, Window, close_window, in_one_word};
-use super::{threads, trap};
-use crate::batch::{Options, remember, sites};
+use super::threads::Threads;
+use super::view::{self, Memory, close_window};
+use crate::batch::Options;
 use crate::branch::Branch;
 use crate::choose::Goal;
-use crate::error::{Error, Status, Step};
+use crate::error::Error;
+#[cfg(doc)]
+use crate::error::{Status, Step};
 use crate::features::Features;
-use crate::live::driver::{Port, Side, collect, finished, run, take_back};
+use crate::live::driver::{Port, Side, finished, run};
 use crate::live::{Change, State};
-use crate::report::{Report, Way};
+use crate::report::Report;
 use crate::set::Set;
 use core::ffi::c_void;
-use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use core::sync::atomic::Ordering::SeqCst;
 
 /// How text is written in a live batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -52,8 +55,8 @@ pub enum View {
 /// One set of a batch, and what it is to become.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    set: &'a Set,
-    goal: Goal,
+    pub(crate) set: &'a Set,
+    pub(crate) goal: Goal,
 }
 
 impl<'a> Request<'a> {
@@ -87,9 +90,8 @@ impl<'a> Request<'a> {
 /// - No handler of SIGTRAP, and no observer, contains a site that changes.
 /// - No thread blocks SIGTRAP after this was called and then runs through a site.
 pub unsafe fn patch(set: &Set, declared: Features) -> Result<Report, Error> {
-    let request = Request::patch(set, Features::detect(set, declared));
     // SAFETY: (107) the caller's promise.
-    unsafe { patch_all(&[request], Options::default(), View::Memory) }
+    unsafe { Patcher::for_one_batch().patch(set, declared) }
 }
 
 /// [`user::unpatch`](super::unpatch) while other threads run through the sites.
@@ -103,7 +105,7 @@ pub unsafe fn patch(set: &Set, declared: Features) -> Result<Report, Error> {
 /// As [`patch`].
 pub unsafe fn unpatch(set: &Set) -> Result<Report, Error> {
     // SAFETY: (108) the caller's promise.
-    unsafe { patch_all(&[Request::unpatch(set)], Options { allow_empty: true }, View::Memory) }
+    unsafe { Patcher::for_one_batch().unpatch(set) }
 }
 
 /// Changes the value of a static branch at all its sites.
@@ -116,11 +118,8 @@ pub unsafe fn unpatch(set: &Set) -> Result<Report, Error> {
 ///
 /// As [`patch`].
 pub unsafe fn set_branch(branch: Branch, value: bool) -> Result<Report, Error> {
-    let before = branch.want(value);
     // SAFETY: (138) the caller's promise.
-    unsafe { patch_branches(branch.set()) }.inspect_err(|_| {
-        branch.want(before);
-    })
+    unsafe { Patcher::for_one_batch().set_branch(branch, value) }
 }
 
 /// Brings the values that [`Branch::want`] asked for to the sites of static branches: many branches in one batch.
@@ -134,7 +133,7 @@ pub unsafe fn set_branch(branch: Branch, value: bool) -> Result<Report, Error> {
 /// As [`patch`].
 pub unsafe fn patch_branches(set: &Set) -> Result<Report, Error> {
     // SAFETY: (139) the caller's promise.
-    unsafe { patch_all(&[Request::branches(set)], Options { allow_empty: true }, View::Memory) }
+    unsafe { Patcher::for_one_batch().patch_branches(set) }
 }
 
 /// Installs a whole variant of a set at once: one function for each op, in the order of their ids (an ops structure), then
@@ -148,29 +147,9 @@ pub unsafe fn patch_branches(set: &Set) -> Result<Report, Error> {
 ///
 /// As [`patch`], for the new functions. Nobody else stores to the ops structure meanwhile.
 pub unsafe fn switch(set: &Set, functions: &[*const c_void], features: Features) -> Result<Report, Error> {
-    if functions.len() != set.ops().len() {
-        return Err(Error::new(Status::BadTable));
-    }
-    let mut former = [core::ptr::null(); MAX_OPS];
-    let former = former.get_mut(..functions.len()).ok_or_else(|| Error::new(Status::JournalFull))?;
-    for (id, (former, function)) in former.iter_mut().zip(functions).enumerate() {
-        *former = set.installed(id as u16);
-        // SAFETY: (109) the caller's promise.
-        unsafe { set.install(id as u16, function) };
-    }
     // SAFETY: (110) the caller's promise.
-    let result = unsafe { patch_all(&[Request::patch(set, features)], Options::default(), View::Memory) };
-    if result.is_err() {
-        for (id, function) in former.iter().enumerate() {
-            // SAFETY: (111) what was there before.
-            unsafe { set.install(id as u16, function) };
-        }
-    }
-    result
+    unsafe { Patcher::for_one_batch().switch(set, functions, features) }
 }
-
-/// Ops that [`switch`] can handle.
-const MAX_OPS: usize = 512;
 
 /// One batch over any number of sets: all of them change, or none does. The report counts the sites of all.
 ///
@@ -182,74 +161,8 @@ const MAX_OPS: usize = 512;
 ///
 /// As [`patch`], for every set.
 pub unsafe fn patch_all(requests: &[Request<'_>], options: Options, view: View) -> Result<Report, Error> {
-    // A handler of this thread could have sites in it, or call this function.
-    let _blocked = SignalsBlocked::but_traps();
-    let mut locked = Locked::new();
-    if !settle_unfinished() {
-        return Err(Error::refused(Step::Unfinished, 0, 0));
-    }
-    let room = requests.iter().fold(0usize, |room, request| {
-        let stubs = if request.set.stub().is_empty() { 1 } else { 2 };
-        let sites = sites(request.set, request.goal).len().saturating_mul(stubs);
-        room.saturating_add(sites).saturating_add(request.set.branch_sites().len())
-    });
-    let mapped = |errno| Error::refused(Step::Map, errno, 0);
-    let mut journal = locked.journal(room).map_err(mapped)?;
-    let mut total = Report::default();
-    for request in requests {
-        // SAFETY: (112) the lock makes this the only patcher.
-        total += unsafe { collect(request.set, request.goal, options, &mut journal, |_, _| Ok(())) }?;
-    }
-    let changes: *const [Change] = journal.changes();
-    // SAFETY: (113) the journal is not written to before the lock is released.
-    let changes = unsafe { &*changes };
-    if !changes.is_empty() {
-        locked.set_up().map_err(|(step, errno)| Error::refused(step, errno, 0))?;
-        total.way = write(changes, view)?;
-        shared().count_batch();
-    }
-    for request in requests {
-        // SAFETY: (114) written.
-        unsafe { remember(request.set, request.goal) };
-    }
-    observe_all(changes);
-    locked.trim();
-    Ok(total)
-}
-
-fn write(changes: &[Change], view: View) -> Result<Way, Error> {
-    let failed = |errno| Error::refused(Step::LiveWrite, errno, changes.first().map_or(0, Change::address));
-    if view == View::Word {
-        let crossing = changes.iter().find(|change| !in_one_word(change));
-        if let Some(change) = crossing {
-            return Err(Error::new(Status::NotLive).at(crate::table::NONE, change.address()));
-        }
-        Window::open(changes)?.store_words(changes).map_err(failed)?;
-        return Ok(Way::Window);
-    }
-    trap::install().map_err(|errno| Error::refused(Step::TrapHandler, errno, 0))?;
-    let tasks = threads::directory()?;
-    threads::none_blocks_traps(&tasks)?;
-    match view {
-        View::Window => through(&mut Window::open(changes)?, changes).map_err(failed).map(|()| Way::Window),
-        _ => {
-            static PROBED: AtomicU32 = AtomicU32::new(0);
-            // SAFETY: (146) the lock is held.
-            let mut memory = unsafe { Memory::new(threads::memory(&tasks)?, PROBED.load(SeqCst) == 0) }?;
-            PROBED.store(1, SeqCst);
-            through(&mut memory, changes).map_err(failed).map(|()| Way::ProcMem)
-        }
-    }
-}
-
-/// Runs the batch; if that fails, back.
-fn through(text: &mut impl Port, changes: &[Change]) -> Result<(), i32> {
-    text.begin(changes);
-    let result = run(text, changes, Side::New, false);
-    if result.is_ok() || take_back(text, changes) {
-        text.announce(finished(text.progress()));
-    }
-    result
+    // SAFETY: (112) the caller's promise.
+    unsafe { Patcher::for_one_batch().patch_all(requests, options, view) }
 }
 
 /// Ends a batch that was left unfinished: its patcher could not go on, or was not forked along. False if that fails too.
@@ -263,11 +176,9 @@ pub(crate) fn settle_unfinished() -> bool {
         return true;
     }
     let _ = sys::register_membarrier();
+    let Ok(file) = Threads::open().and_then(|threads| threads.memory()) else { return false };
     // SAFETY: (147) the caller's promise.
-    let Ok(mut memory) = threads::directory().and_then(|tasks| unsafe { Memory::new(threads::memory(&tasks)?, false) })
-    else {
-        return false;
-    };
+    let Ok(mut memory) = (unsafe { Memory::new(&file, false) }) else { return false };
     // On if a site has its new form already, which somebody may have seen; else back.
     let changes = shared.changes();
     let side = if changes.iter().any(|change| change.stands(Side::New)) { Side::New } else { Side::Old };
@@ -311,7 +222,8 @@ pub unsafe fn observe(observer: Option<Observer>, context: *mut c_void) -> Optio
     unsafe { core::mem::transmute::<usize, Option<Observer>>(former) }
 }
 
-fn observe_all(changes: &[Change]) {
+/// Tells the observer of a batch that was written. The lock is held.
+pub(crate) fn observe_all(changes: &[Change]) {
     let shared = shared();
     // SAFETY: (116) as (115).
     let observer = unsafe { core::mem::transmute::<usize, Option<Observer>>(shared.observer.load(SeqCst)) };

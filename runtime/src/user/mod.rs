@@ -13,6 +13,7 @@ mod fresh;
 mod leaf;
 pub mod live;
 mod memory;
+mod patcher;
 mod place;
 mod runs;
 mod shared;

@@ -239,7 +239,7 @@ impl Shared {
         let progress = self.progress();
         let (count, changes) = (self.count.load(SeqCst), self.changes.load(SeqCst));
         let of_one_batch = progress.state() != State::Idle && self.progress() == progress;
-        // SAFETY: (159) of a batch that was under way when `waiters` said so already: its journal is there as long as that does.
+        // SAFETY: (179) of a batch that was under way when `waiters` said so already: its journal is there as long as that does.
         let is_here = |index| unsafe { Change::address_of(changes.wrapping_add(index)) } == address;
         let found = of_one_batch && (0..count).any(is_here);
         // The next batch may have begun to write its changes over these. Who has seen one of them sees the end of this batch, too.
@@ -264,6 +264,11 @@ impl Shared {
         self.count.store(0, SeqCst);
         self.changes.store(changes.as_ptr().cast_mut(), SeqCst);
         self.count.store(changes.len(), SeqCst);
+    }
+
+    /// Which process this is: different in a parent and its forked child, as soon as that holds the lock.
+    pub(crate) fn process(&self) -> u32 {
+        self.adopter.load(SeqCst)
     }
 
     /// Counts a batch that was written.

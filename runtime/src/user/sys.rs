@@ -20,16 +20,17 @@ const SIG_SETMASK: usize = 2;
 const SIGSET_LEN: usize = 8;
 
 // Numbers from the kernel's arch/x86/entry/syscalls/syscall_64.tbl: part of its ABI.
-const SYS_READ: usize = 0;
 const SYS_WRITE: usize = 1;
 const SYS_OPEN: usize = 2;
 const SYS_CLOSE: usize = 3;
+const SYS_FSTAT: usize = 5;
 const SYS_LSEEK: usize = 8;
 const SYS_MMAP: usize = 9;
 pub(crate) const SYS_MPROTECT: usize = 10;
 const SYS_MUNMAP: usize = 11;
 const SYS_RT_SIGACTION: usize = 13;
 const SYS_RT_SIGPROCMASK: usize = 14;
+const SYS_PREAD64: usize = 17;
 const SYS_PWRITE64: usize = 18;
 pub(crate) const SYS_MADVISE: usize = 28;
 const SYS_NANOSLEEP: usize = 35;
@@ -77,20 +78,28 @@ unsafe fn call(number: usize, args: [usize; 6]) -> Result<usize, i32> {
 }
 
 /// A file descriptor of the patcher's own.
-pub(crate) struct File(usize);
+pub(crate) struct File(u32);
 
 impl File {
+    fn of(descriptor: usize) -> Self {
+        Self(descriptor as u32)
+    }
+
+    fn descriptor(&self) -> usize {
+        self.0 as usize
+    }
+
     pub(crate) fn open(path: &CStr, writable: bool) -> Result<Self, i32> {
         let flags = O_CLOEXEC | if writable { READ_WRITE } else { READ_ONLY };
         // SAFETY: (32) `path` is NUL-terminated.
-        unsafe { call(SYS_OPEN, [path.as_ptr().expose_provenance(), flags, 0, 0, 0, 0]) }.map(File)
+        unsafe { call(SYS_OPEN, [path.as_ptr().expose_provenance(), flags, 0, 0, 0, 0]) }.map(Self::of)
     }
 
     pub(crate) fn directory(path: &CStr) -> Result<Self, i32> {
         const O_DIRECTORY: usize = 0o200_000;
         let flags = O_CLOEXEC | READ_ONLY | O_DIRECTORY;
         // SAFETY: (118) as (32).
-        unsafe { call(SYS_OPEN, [path.as_ptr().expose_provenance(), flags, 0, 0, 0, 0]) }.map(File)
+        unsafe { call(SYS_OPEN, [path.as_ptr().expose_provenance(), flags, 0, 0, 0, 0]) }.map(Self::of)
     }
 
     /// Opens a file from this directory on, for reading or both; `path` ends with NUL.
@@ -100,9 +109,9 @@ impl File {
             return Err(ENAMETOOLONG);
         }
         let flags = O_CLOEXEC | if writable { READ_WRITE } else { READ_ONLY };
-        let args = [self.0, path.as_ptr().expose_provenance(), flags, 0, 0, 0];
+        let args = [self.descriptor(), path.as_ptr().expose_provenance(), flags, 0, 0, 0];
         // SAFETY: (119) as (32), checked above.
-        unsafe { call(SYS_OPENAT, args) }.map(File)
+        unsafe { call(SYS_OPENAT, args) }.map(Self::of)
     }
 
     /// A file without a place in any directory.
@@ -112,7 +121,7 @@ impl File {
         const MFD_NOEXEC_SEAL: usize = 8;
         let create = |flags| {
             // SAFETY: (153) as (32).
-            unsafe { call(SYS_MEMFD_CREATE, [name.as_ptr().expose_provenance(), flags, 0, 0, 0, 0]) }.map(File)
+            unsafe { call(SYS_MEMFD_CREATE, [name.as_ptr().expose_provenance(), flags, 0, 0, 0, 0]) }.map(Self::of)
         };
         match create(MFD_CLOEXEC | MFD_NOEXEC_SEAL) {
             Err(EINVAL) => create(MFD_CLOEXEC), // before Linux 6.3
@@ -124,27 +133,39 @@ impl File {
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), i32> {
         const EIO: i32 = 5;
         // SAFETY: (154) the kernel reads `bytes`.
-        let written = unsafe { call(SYS_WRITE, [self.0, bytes.as_ptr().expose_provenance(), bytes.len(), 0, 0, 0]) }?;
+        let written =
+            unsafe { call(SYS_WRITE, [self.descriptor(), bytes.as_ptr().expose_provenance(), bytes.len(), 0, 0, 0]) }?;
         if written == bytes.len() { Ok(()) } else { Err(EIO) }
     }
 
-    /// Reads into `buffer` once.
+    /// Reads from the start of the file into `buffer`, once.
     pub(crate) fn read(&self, buffer: &mut [u8]) -> Result<usize, i32> {
+        let args = [self.descriptor(), buffer.as_mut_ptr().expose_provenance(), buffer.len(), 0, 0, 0];
         // SAFETY: (120) the kernel writes at most that many bytes.
-        unsafe { call(SYS_READ, [self.0, buffer.as_mut_ptr().expose_provenance(), buffer.len(), 0, 0, 0]) }
+        unsafe { call(SYS_PREAD64, args) }
+    }
+
+    /// How many links the file has.
+    pub(crate) fn links(&self) -> Result<usize, i32> {
+        let mut stat = [0usize; 18]; // struct stat: 144 bytes, of which the third word counts the links
+        // SAFETY: (180) as (120).
+        unsafe { call(SYS_FSTAT, [self.descriptor(), stat.as_mut_ptr().expose_provenance(), 0, 0, 0, 0]) }?;
+        Ok(stat[2])
     }
 
     /// Back to the start of this file.
     pub(crate) fn rewind(&self) -> Result<(), i32> {
         const SEEK_SET: usize = 0;
         // SAFETY: (149) no memory is involved.
-        unsafe { call(SYS_LSEEK, [self.0, 0, SEEK_SET, 0, 0, 0]) }.map(|_| ())
+        unsafe { call(SYS_LSEEK, [self.descriptor(), 0, SEEK_SET, 0, 0, 0]) }.map(|_| ())
     }
 
     /// The next entries of this directory, as `struct linux_dirent64`; 0 bytes at its end.
     pub(crate) fn entries(&self, buffer: &mut [u8]) -> Result<usize, i32> {
         // SAFETY: (121) as (120).
-        unsafe { call(SYS_GETDENTS64, [self.0, buffer.as_mut_ptr().expose_provenance(), buffer.len(), 0, 0, 0]) }
+        unsafe {
+            call(SYS_GETDENTS64, [self.descriptor(), buffer.as_mut_ptr().expose_provenance(), buffer.len(), 0, 0, 0])
+        }
     }
 
     /// Writes all of `bytes` at `offset`.
@@ -156,7 +177,7 @@ impl File {
         const EINTR: i32 = 4;
         const EIO: i32 = 5;
         while !bytes.is_empty() {
-            let args = [self.0, bytes.as_ptr().expose_provenance(), bytes.len(), offset, 0, 0];
+            let args = [self.descriptor(), bytes.as_ptr().expose_provenance(), bytes.len(), offset, 0, 0];
             // SAFETY: (33) the kernel reads `bytes`; what it writes is the caller's promise.
             match unsafe { call(SYS_PWRITE64, args) } {
                 Err(EINTR) => {}
@@ -175,7 +196,7 @@ impl File {
 impl Drop for File {
     fn drop(&mut self) {
         // SAFETY: (34) the descriptor is ours.
-        let _ = unsafe { call(SYS_CLOSE, [self.0, 0, 0, 0, 0, 0]) };
+        let _ = unsafe { call(SYS_CLOSE, [self.descriptor(), 0, 0, 0, 0, 0]) };
     }
 }
 
@@ -189,7 +210,7 @@ impl Pages {
     /// Maps `len` bytes: of `file` if there is one (privately, from its start), else anonymous ones.
     pub(crate) fn map(len: usize, protection: usize, file: Option<&File>) -> Result<Self, i32> {
         let (flags, fd) = match file {
-            Some(file) => (MAP_PRIVATE, file.0),
+            Some(file) => (MAP_PRIVATE, file.descriptor()),
             None => (MAP_PRIVATE | MAP_ANONYMOUS, usize::MAX),
         };
         // SAFETY: (35) a new mapping where the kernel likes touches nothing that exists.
@@ -201,7 +222,7 @@ impl Pages {
     pub(crate) fn map_at(address: usize, len: usize, protection: usize, file: &File) -> Result<Self, i32> {
         let flags = MAP_PRIVATE | MAP_FIXED_NOREPLACE;
         // SAFETY: (155) as (35): the flag replaces nothing.
-        let start = unsafe { call(SYS_MMAP, [address, len, protection, flags, file.0, 0]) }?;
+        let start = unsafe { call(SYS_MMAP, [address, len, protection, flags, file.descriptor(), 0]) }?;
         Ok(Self { start: core::ptr::with_exposed_provenance_mut(start), len })
     }
 

@@ -14,8 +14,8 @@ use core::sync::atomic::Ordering::SeqCst;
 /// Live text through `/proc/self/mem`. Changes are collected in a copy of the pages around them, and go there in one piece with
 /// the text between them: a system call costs as much as many sites. Bytes between them are written as they were read, so
 /// a thread that executes them sees what it saw before. A batch whose pages the copy can hold reads them once.
-pub(crate) struct Memory {
-    file: File,
+pub(crate) struct Memory<'a> {
+    file: &'a File,
     window: &'static mut [u8],
     /// The page that the window begins with, and how many bytes were copied from there on: between flushes, what the text
     /// holds.
@@ -31,17 +31,17 @@ const WINDOW: usize = 64 * PAGE;
 #[repr(align(4096))]
 struct Aligned([u8; WINDOW]);
 
-impl Memory {
+impl<'a> Memory<'a> {
     /// Through this file; `probe` writes to a page of the patcher's own first.
     ///
     /// # Safety
     ///
     /// The caller is the only patcher in the process while this lives.
-    pub(crate) unsafe fn new(file: File, probe: bool) -> Result<Self, Error> {
+    pub(crate) unsafe fn new(file: &'a File, probe: bool) -> Result<Self, Error> {
         /// Not on the stack: it may be that of a small thread's signal handler.
         static COPY: Scratch<Aligned> = Scratch::new(Aligned([0; WINDOW]));
         if probe {
-            memory::probe(&file)?;
+            memory::probe(file)?;
         }
         // SAFETY: (135) the caller's promise: nobody else uses it.
         let Aligned(window) = unsafe { &mut *COPY.get() };
@@ -87,7 +87,7 @@ impl Memory {
 #[allow(clippy::reversed_empty_ranges, reason = "the smallest start and the largest end are kept")]
 const UNCHANGED: Range<usize> = usize::MAX..0;
 
-impl Port for Memory {
+impl Port for Memory<'_> {
     fn begin(&mut self, changes: &[Change]) {
         shared().begin(changes);
     }
@@ -114,7 +114,7 @@ impl Port for Memory {
             let (first, behind) = if matches!(part, Part::Tail(_)) { (1, len) } else { (0, 1) };
             start = start.min(at.wrapping_add(first));
             end = end.max(at.wrapping_add(behind));
-            // SAFETY: (156) the site is inside what was filled of the window, which is ours.
+            // SAFETY: (176) the site is inside what was filled of the window, which is ours.
             unsafe { store(change, part, self.window.as_mut_ptr().wrapping_add(at)) };
         }
         self.changed = start..end;
@@ -170,15 +170,15 @@ impl Window {
 #[inline]
 unsafe fn store(change: &Change, part: Part, to: *mut u8) {
     match part {
-        // SAFETY: (155) the caller's promise; so below. Changes have at least one byte.
+        // SAFETY: (175) the caller's promise; so below. Changes have at least one byte.
         Part::Breakpoint => unsafe { to.write_volatile(INT3) },
-        // SAFETY: (158) as (155).
+        // SAFETY: (178) as (175).
         Part::Head(side) => unsafe { to.write_volatile(change.short(side) as u8) },
         Part::Tail(side) => {
             let (bytes, short) = (change.bytes(side), change.short(side));
             if let len @ 5..=8 = bytes.len() {
                 let (first, last) = ((short >> 8) as u32, (short >> (8 * (len - 4))) as u32);
-                // SAFETY: (106) as (155). Not volatile: x86 stores may be unaligned, `write_volatile` may not.
+                // SAFETY: (106) as (175). Not volatile: x86 stores may be unaligned, `write_volatile` may not.
                 unsafe {
                     to.wrapping_add(1).cast::<u32>().write_unaligned(first);
                     to.wrapping_add(len - 4).cast::<u32>().write_unaligned(last);
@@ -186,7 +186,7 @@ unsafe fn store(change: &Change, part: Part, to: *mut u8) {
                 return;
             }
             for (offset, byte) in bytes.iter().enumerate().skip(1) {
-                // SAFETY: (148) as (155).
+                // SAFETY: (148) as (175).
                 unsafe { to.wrapping_add(offset).write_volatile(*byte) };
             }
         }
@@ -258,7 +258,7 @@ impl Port for Window {
     fn write(&mut self, changes: &[Change], part: Part) -> Result<(), i32> {
         for change in changes {
             let text = core::ptr::with_exposed_provenance_mut::<u8>(change.address());
-            // SAFETY: (157) a verified site, on pages that `open` made writable, in the order of the protocol.
+            // SAFETY: (177) a verified site, on pages that `open` made writable, in the order of the protocol.
             unsafe { store(change, part, text) };
         }
         Ok(())

@@ -3,8 +3,9 @@
 use crate::child;
 use crate::table::{self, ONE, TWO};
 use pvc_runtime::table::SITE_LIVE;
-use pvc_runtime::user::{self, live::View};
-use pvc_runtime::{Error, Options, Report, Status, Step, Way};
+use pvc_runtime::user::live::{Patcher, View};
+use pvc_runtime::{Error, Options, Report, Status, Step, Way, user};
+use std::sync::Mutex;
 
 /// The batch that suffers.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +14,8 @@ enum Batch {
     Start { patched: bool, way: Way },
     /// While threads run.
     Live(View),
+    /// The same by a patcher that has its files.
+    Again(View),
 }
 
 impl Batch {
@@ -21,6 +24,15 @@ impl Batch {
         match self {
             Self::Start { patched: false, .. } => {}
             _ => crate::start(),
+        }
+    }
+
+    /// In the process that suffers: files are opened when nothing fails yet.
+    fn warm_up(self) {
+        if let Self::Again(view) = self {
+            for features in [ONE, TWO] {
+                crate::patchers::patch(&mut PATCHER.lock().unwrap(), features, view).expect("works when nothing fails");
+            }
         }
     }
 
@@ -41,6 +53,7 @@ impl Batch {
             // SAFETY: as above.
             Self::Start { .. } => unsafe { user::patch_as(&table::SET, ONE, Options::default()) },
             Self::Live(view) => crate::live_as(ONE, view),
+            Self::Again(view) => crate::patchers::patch(&mut PATCHER.lock().unwrap(), ONE, view),
         }
     }
 
@@ -52,6 +65,8 @@ impl Batch {
         }
     }
 }
+
+static PATCHER: Mutex<Patcher> = Mutex::new(Patcher::new());
 
 /// What a tracer does to a system call of a batch.
 enum Verdict {
@@ -88,6 +103,7 @@ fn run(batch: Batch, judge: impl FnMut(usize, &Registers) -> Verdict, what: &str
 
 /// The batch, and what must hold after it.
 fn patch_once(batch: Batch) {
+    batch.warm_up();
     let (old, (before, after)) = (table::text(), batch.numbers());
     mark();
     let result = batch.patch();
@@ -172,7 +188,12 @@ fn in_child(batch: Batch, case: impl FnOnce(Batch)) {
 
 pub(crate) fn every_system_call() {
     let start = |way| [false, true].map(|patched| Batch::Start { patched, way });
-    let batches = [start(Way::Protect), start(Way::ProcMem), [View::Memory, View::Window].map(Batch::Live)];
+    let batches = [
+        start(Way::Protect),
+        start(Way::ProcMem),
+        [View::Memory, View::Window].map(Batch::Live),
+        [View::Memory, View::Window].map(Batch::Again),
+    ];
     for batch in batches.concat() {
         in_child(batch, |batch| {
             let fails = |number| {
@@ -226,7 +247,7 @@ fn ends(&(_, start, len): &Write) -> impl Iterator<Item = usize> {
 pub(crate) fn every_byte() {
     let step = if std::env::var("PVC_FAULTS").is_ok_and(|wanted| wanted == "all") { 1 } else { 5 };
     let start = |patched| Batch::Start { patched, way: Way::ProcMem };
-    for batch in [Batch::Live(View::Memory), start(false), start(true)] {
+    for batch in [Batch::Live(View::Memory), Batch::Again(View::Memory), start(false), start(true)] {
         in_child(batch, |batch| {
             let mut cuts = 0;
             for write in writes_of(batch) {

@@ -10,6 +10,7 @@ mod faults;
 mod forks;
 #[path = "../maps/mod.rs"]
 mod maps;
+mod patchers;
 mod policies;
 mod table;
 mod toggles;
@@ -137,6 +138,10 @@ const CASES: &[(&str, fn())] = &[
     ("traps::a_handler_over_ours_is_refused", traps::a_handler_over_ours_is_refused),
     ("forks::children_of_a_batch", forks::children_of_a_batch),
     ("forks::vfork", forks::vfork),
+    ("patchers::threads_come_and_go", patchers::threads_come_and_go),
+    ("patchers::many_threads", patchers::many_threads),
+    ("patchers::nothing_is_opened_again", patchers::nothing_is_opened_again),
+    ("patchers::a_forked_child_leaves_its_parent_alone", patchers::a_forked_child_leaves_its_parent_alone),
     ("policies::mdwe", policies::mdwe),
     ("policies::sealed", policies::sealed),
     ("faults::every_system_call", faults::every_system_call),
