@@ -404,7 +404,22 @@ fn a_port_writes_or_refuses() {
     assert_eq!(hand::text(), before);
 }
 
+/// All but what forbids this process what valgrind needs.
+fn under_valgrind() {
+    child::under_valgrind(&[
+        "calls_before_patching",
+        "rows_by_feature",
+        "apply_twice_and_back",
+        "direct_calls",
+        "no_op_and_identity_backends",
+        "a_foreign_byte_refuses_the_batch",
+        "a_foreign_stub_refuses_the_batch",
+        "a_port_writes_or_refuses",
+    ]);
+}
+
 const CASES: &[(&str, fn())] = &[
+    ("under_valgrind", under_valgrind),
     ("calls_before_patching", calls_before_patching),
     ("rows_by_feature", rows_by_feature),
     ("apply_twice_and_back", apply_twice_and_back),

@@ -3,7 +3,8 @@
 #![allow(dead_code, reason = "not all users of this module use all of it")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// As long as a case may take; what `PVC_LIVE_TOGGLES` asks for takes as long as it takes.
 fn limit() -> Duration {
@@ -13,21 +14,23 @@ fn limit() -> Duration {
 /// The status of a child of this process at its end. One that does not come to it in time is killed: who waits for a lock
 /// blocks the signals by which it could end itself.
 pub(crate) fn wait(child: i32, limit: Duration) -> i32 {
-    let milliseconds = limit.as_millis().try_into().expect("hours");
-    let mut status = 0;
-    // SAFETY: a child of this process, and a descriptor of our own.
-    unsafe {
-        let descriptor = libc::syscall(libc::SYS_pidfd_open, child, 0) as i32;
-        assert!(descriptor >= 0, "pidfd_open: {}", std::io::Error::last_os_error());
-        let mut end = libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
-        if libc::poll(&mut end, 1, milliseconds) == 0 {
-            eprintln!("child {child} still runs after {limit:?}");
-            libc::kill(child, libc::SIGKILL);
+    let (started, mut status, mut killed) = (Instant::now(), 0, false);
+    loop {
+        // SAFETY: a child of this process.
+        match unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) } {
+            0 if started.elapsed() > limit && !killed => {
+                eprintln!("child {child} still runs after {limit:?}");
+                // SAFETY: as above; its end comes next.
+                unsafe { libc::kill(child, libc::SIGKILL) };
+                killed = true;
+            }
+            0 => std::thread::sleep(Duration::from_millis(1)),
+            ended => {
+                assert_eq!(ended, child, "waitpid: {}", std::io::Error::last_os_error());
+                return status;
+            }
         }
-        libc::close(descriptor);
-        assert_eq!(libc::waitpid(child, &mut status, 0), child);
     }
-    status
 }
 
 /// Forks a child that does this and ends; its id.
@@ -46,6 +49,22 @@ pub(crate) fn fork(case: impl FnOnce()) -> i32 {
 /// Does this in a child; its status at its end.
 pub(crate) fn run(case: impl FnOnce()) -> i32 {
     wait(fork(case), limit())
+}
+
+/// Set where [`under_valgrind`] runs this program: valgrind has pages of its own that are writable and executable.
+pub(crate) const VALGRIND: &str = "PVC_UNDER_VALGRIND";
+
+/// Runs cases of this program under valgrind. It translates code before it runs: told that code changes, it must see what the CPU
+/// sees, and no use of what was never set.
+pub(crate) fn under_valgrind(cases: &[&str]) {
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["-q", "--smc-check=all", "--error-exitcode=99"]).arg(std::env::current_exe().expect("runs"));
+    let output = valgrind.args(cases).env(VALGRIND, "1").output();
+    let output = output.unwrap_or_else(|error| panic!("valgrind: {error}; tests/run installs what the tests need"));
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}\n{said}{complaints}", output.status);
+    assert_eq!(said.matches(": ok").count(), cases.len(), "{said}");
 }
 
 /// The main function of a test without harness: runs the cases whose names hold a word of the command line, each in a child.

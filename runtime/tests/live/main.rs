@@ -124,7 +124,19 @@ fn an_observer_sees_every_change() {
     assert!(seen.iter().all(|(at, old, new)| old != new && new[..5] == bytes(*at)));
 }
 
+/// One thread: valgrind runs one at a time, so that none comes by while another one patches.
+fn under_valgrind() {
+    child::under_valgrind(&[
+        "what_is_not_live_is_refused",
+        "generations",
+        "a_whole_variant_is_switched",
+        "an_observer_sees_every_change",
+        "traps::chain_to_a_handler",
+    ]);
+}
+
 const CASES: &[(&str, fn())] = &[
+    ("under_valgrind", under_valgrind),
     ("what_is_not_live_is_refused", what_is_not_live_is_refused),
     ("generations", generations),
     ("a_whole_variant_is_switched", a_whole_variant_is_switched),
