@@ -460,6 +460,30 @@ struct pv_live_request {
 enum pv_status pv_live_patch_all(const struct pv_live_request *requests, size_t count, unsigned flags,
 				 struct pv_report *report);
 
+/* Patches live again and again, and keeps what each batch otherwise opens and closes: /proc/self/mem, /proc/self/task, the stat
+ * files of up to 64 threads. All zero at first. It looks at every thread before every batch. The descriptors are its own until
+ * pv_live_close(), and closed on exec: a program that closes all descriptors closes it first. In a forked child, whose
+ * descriptors lead to its parent, it opens new ones. One thread at a time uses it. Null: for one batch, as without `_by`.
+ *
+ *     static struct pv_live_patcher patcher;
+ *     pv_live_set_branch_by(&patcher, &pv_demo_set, PV_DEMO_BRANCH_trace_enabled, 1, &report);
+ */
+enum { PV_LIVE_THREADS = 64 };
+struct pv_live_patcher {
+	uint32_t owner;     /* the process that opened the files */
+	int tasks, memory;  /* descriptors plus one, or 0 */
+	int complete;       /* these were all other threads when it looked last */
+	unsigned count;
+	struct {
+		int32_t id, stat;
+	} thread[PV_LIVE_THREADS];
+};
+enum pv_status pv_live_patch_all_by(struct pv_live_patcher *patcher, const struct pv_live_request *requests, size_t count,
+				    unsigned flags, struct pv_report *report);
+enum pv_status pv_live_set_branch_by(struct pv_live_patcher *patcher, const struct pv_set *set, unsigned branch, int value,
+				     struct pv_report *report);
+void pv_live_close(struct pv_live_patcher *patcher);
+
 /* Live batches written in this process, by any user of a runtime; how often a thread waited at a breakpoint. */
 unsigned long pv_live_generation(void);
 unsigned long pv_live_breakpoints(void);

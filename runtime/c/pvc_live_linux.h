@@ -2,13 +2,14 @@
 #ifndef PVC_LIVE_LINUX_H
 #define PVC_LIVE_LINUX_H 1
 
-static enum pv_status write_journal(const struct journal *journal, unsigned flags, struct pv_report *report)
+static enum pv_status write_journal(struct pv_live_patcher *patcher, int keep, const struct journal *journal, unsigned flags,
+				    struct pv_report *report)
 {
 	static const char memory[] = "../mem"; /* half of what opening it costs is the way to /proc/self */
 	enum pv_status status;
 	struct pv_live_text text;
 	struct window *window;
-	long tasks, result = 0;
+
 
 #ifdef __x86_64__
 	if (flags & PV_LIVE_WORD) {
@@ -30,14 +31,9 @@ static enum pv_status write_journal(const struct journal *journal, unsigned flag
 #endif
 	status = install_handler(report);
 	if (status == PV_OK)
-		status = none_blocks_traps(&tasks, report);
+		status = none_blocks_traps(patcher, keep, report);
 	if (status != PV_OK)
 		return status;
-	if (!(flags & PV_LIVE_WINDOW))
-		result = open_memory(&window, system_call(NR_OPENAT, tasks, (long)memory, O_RDWR_ | O_CLOEXEC_, 0, 0));
-	(void)system_call(NR_CLOSE, tasks, 0, 0, 0, 0);
-	if (is_error(result))
-		return system_failure(report, PV_STEP_OPEN, result);
 	if (flags & PV_LIVE_WINDOW) {
 		status = open_window(journal, report);
 		if (status != PV_OK)
@@ -48,9 +44,15 @@ static enum pv_status write_journal(const struct journal *journal, unsigned flag
 		report->way = PV_WAY_WINDOW;
 		return status;
 	}
+	if (!patcher->memory) {
+		long file = system_call(NR_OPENAT, patcher->tasks - 1, (long)memory, O_RDWR_ | O_CLOEXEC_, 0, 0);
+		if (is_error(file))
+			return system_failure(report, PV_STEP_OPEN, file);
+		patcher->memory = (int)file + 1;
+	}
+	(void)open_memory(&window, patcher->memory - 1);
 	fill_view(&text, window);
 	status = run_or_take_back(&text, write_copy, journal, report);
-	close_memory(window);
 	report->way = PV_WAY_PROC_MEM;
 	return status;
 }
@@ -71,8 +73,9 @@ static void add_report(struct pv_report *total, const struct pv_report *one)
 	total->branches_unchanged += one->branches_unchanged;
 }
 
-enum pv_status pv_live_patch_all(const struct pv_live_request *requests, size_t count, unsigned flags,
-				 struct pv_report *report)
+/* By this patcher, whose files are closed at the end of the batch unless they are to be kept. */
+static enum pv_status patch_all(struct pv_live_patcher *patcher, int keep, const struct pv_live_request *requests,
+				size_t count, unsigned flags, struct pv_report *report)
 {
 	struct pv_report unwanted, one;
 	struct journal journal;
@@ -84,6 +87,10 @@ enum pv_status pv_live_patch_all(const struct pv_live_request *requests, size_t 
 	zero(report, sizeof *report);
 	report->op = report->branch = PV_NONE;
 	uint64_t signals = lock_patchers();
+	if (patcher->owner != LOAD(live()->adopter)) {
+		close_patcher(patcher); /* this process's copies of descriptors that lead to its parent */
+		patcher->owner = LOAD(live()->adopter);
+	}
 	if (!settle_unfinished()) {
 		status = system_failure(report, PV_STEP_UNFINISHED, 0);
 		goto done;
@@ -104,7 +111,7 @@ enum pv_status pv_live_patch_all(const struct pv_live_request *requests, size_t 
 	if (status == PV_OK && journal.count) {
 		status = set_up(report);
 		if (status == PV_OK)
-			status = write_journal(&journal, flags, report);
+			status = write_journal(patcher, keep, &journal, flags, report);
 		if (status == PV_OK) {
 			live()->generation++;
 		} else {
@@ -125,8 +132,30 @@ enum pv_status pv_live_patch_all(const struct pv_live_request *requests, size_t 
 	    PV_LIVE_STATE(LOAD(live()->progress)) == PV_LIVE_IDLE)
 		drop_journal();
 done:
+	if (!keep)
+		close_patcher(patcher);
 	unlock_patchers(signals);
 	return status;
+}
+
+enum pv_status pv_live_patch_all_by(struct pv_live_patcher *patcher, const struct pv_live_request *requests, size_t count,
+				    unsigned flags, struct pv_report *report)
+{
+	struct pv_live_patcher once;
+	once.owner = once.count = 0;
+	once.tasks = once.memory = once.complete = 0;
+	return patch_all(patcher ? patcher : &once, patcher != 0, requests, count, flags, report);
+}
+
+enum pv_status pv_live_patch_all(const struct pv_live_request *requests, size_t count, unsigned flags,
+				 struct pv_report *report)
+{
+	return pv_live_patch_all_by(0, requests, count, flags, report);
+}
+
+void pv_live_close(struct pv_live_patcher *patcher)
+{
+	close_patcher(patcher);
 }
 
 static enum pv_status patch_one(const struct pv_set *set, uint64_t features, unsigned flags, struct pv_report *report)
@@ -150,6 +179,13 @@ enum pv_status pv_live_unpatch(const struct pv_set *set, struct pv_report *repor
 
 enum pv_status pv_live_set_branch(const struct pv_set *set, unsigned branch, int value, struct pv_report *report)
 {
+	return pv_live_set_branch_by(0, set, branch, value, report);
+}
+
+enum pv_status pv_live_set_branch_by(struct pv_live_patcher *patcher, const struct pv_set *set, unsigned branch, int value,
+				     struct pv_report *report)
+{
+	struct pv_live_request request;
 	int before = set->format == PV_FORMAT ? pv_want_branch(set, branch, value) : 0;
 	if (before < 0) {
 		if (report) {
@@ -160,7 +196,10 @@ enum pv_status pv_live_set_branch(const struct pv_set *set, unsigned branch, int
 		}
 		return PV_E_TABLE;
 	}
-	enum pv_status status = patch_one(set, 0, PV_ALLOW_NO_SITES | PV_BRANCHES_ONLY, report);
+	request.set = set;
+	request.features = 0;
+	request.flags = PV_ALLOW_NO_SITES | PV_BRANCHES_ONLY;
+	enum pv_status status = pv_live_patch_all_by(patcher, &request, 1, 0, report);
 	if (status != PV_OK && set->format == PV_FORMAT)
 		(void)pv_want_branch(set, branch, before);
 	return status;

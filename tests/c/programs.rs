@@ -83,7 +83,7 @@ fn faults() {
     for (compiler, target) in [(COMPILERS[0], TARGETS[0]), (COMPILERS[1], TARGETS[2])] {
         let setup = Setup::new(compiler, target).and(&WARNINGS).and(&["-O2", "-pthread"]);
         let program = setup.program(&tables, "faults", &["faults.c", "swap_sites.S"].map(fixture));
-        for batch in ["start", "start-memory", "live-memory", "live-window"] {
+        for batch in ["start", "start-memory", "live-memory", "live-window", "again-memory", "again-window"] {
             print!("{compiler} {target:?} {}", run(&program, &[batch], &setup));
         }
     }
