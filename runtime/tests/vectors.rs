@@ -3,6 +3,9 @@
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+mod parts;
+
+use parts::{EMPTY, STUB, row};
 use pvc_runtime::live::{self, Change, LiveText, Progress};
 use pvc_runtime::table::*;
 use pvc_runtime::{Features, Options, Report, Set, Status, Text, apply, restore};
@@ -12,31 +15,7 @@ use std::process::Command;
 
 const NAMES: [&str; 9] =
     ["call.rel", "call.mem", "call.abs", "jmp.rel", "jmp.mem", "jmp.mem.cs", "jmp.stub", "nop", "inline"];
-const STUB: [u8; 33] = [
-    0x48, 0x8d, 0x64, 0x24, 0x80, 0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xe4, 0xf0, 0xff, 0x15, 0, 0, 0, 0, 0xc9, 0x48,
-    0x8d, 0xa4, 0x24, 0x80, 0, 0, 0, 0xe9, 0, 0, 0, 0,
-];
 const BYTES: [u8; 8] = [0x48, 0x89, 0xf8, 0xb8, 1, 0, 0, 0];
-
-const fn kind(opcode: [u8; 4], opcode_len: u8, len: u8, operand: u8, direct: u8) -> Kind {
-    Kind { opcode, opcode_len, len, operand, direct }
-}
-
-const KINDS: [Kind; 9] = [
-    kind([0xe8, 0, 0, 0], 1, 5, OPERAND_TRAMPOLINE, 0xe8),
-    kind([0xff, 0x15, 0, 0], 2, 6, OPERAND_SLOT_REL, 0xe8),
-    kind([0xff, 0x14, 0x25, 0], 3, 7, OPERAND_SLOT_ABS, 0xe8),
-    kind([0xe9, 0, 0, 0], 1, 5, OPERAND_TRAMPOLINE, 0xe9),
-    kind([0xff, 0x25, 0, 0], 2, 6, OPERAND_SLOT_REL, 0xe9),
-    kind([0; 4], 0, 0, OPERAND_NONE, 0),
-    kind([0xe9, 0, 0, 0], 1, 5, OPERAND_STUB, 0xe8),
-    kind([0; 4], 0, 0, OPERAND_NONE, 0xe8),
-    kind([0; 4], 0, 0, OPERAND_NONE, 0xe8),
-];
-
-const fn row(bytes: u32, len: u8, nterms: u16) -> Row {
-    Row { bytes, len, flags: 0, term: 0, nterms, fixup: 0, nfixups: 0 }
-}
 
 const ROWS: [Row; 3] = [row(0, 3, 1), row(3, 5, 0), row(0, 3, 0)];
 
@@ -91,41 +70,15 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A table without anything in it.
-const EMPTY: Table = Table {
-    format: FORMAT,
-    mode: 64,
-    stub_len: 33,
-    stub_call: 13,
-    nkinds: 9,
-    nops: 0,
+/// A table without ops and sites.
+const ROWS_ALONE: Table = Table {
     nrows: 3,
     nterms: 1,
-    nfixups: 0,
-    nfeatures: 0,
-    nplans: 0,
     identity_row: 2,
-    nbranches: 0,
-    name: c"vectors".as_ptr(),
-    ops: std::ptr::null(),
     rows: ROWS.as_ptr(),
     terms: &Term { all: 1, none: 0 },
-    fixups: std::ptr::null(),
-    features: std::ptr::null(),
-    kinds: KINDS.as_ptr(),
     bytes: BYTES.as_ptr(),
-    stub: STUB.as_ptr(),
-    slots: std::ptr::null(),
-    identity_fn: std::ptr::null(),
-    nop_fn: std::ptr::null(),
-    sites: std::ptr::null(),
-    sites_end: std::ptr::null(),
-    plans: std::ptr::null_mut(),
-    applied: std::ptr::null_mut(),
-    branches: std::ptr::null(),
-    branch_sites: std::ptr::null(),
-    branch_sites_end: std::ptr::null(),
-    branch_states: std::ptr::null(),
+    ..EMPTY
 };
 
 /// What a batch over the table comes to: at start or live, to patch or to restore.
@@ -224,7 +177,7 @@ fn answer(arena: &mut [u8], fields: &[&str]) -> String {
         sites_end: sites.wrapping_add(1),
         plans: &mut plan,
         applied: &mut applied,
-        ..EMPTY
+        ..ROWS_ALONE
     };
     let features = if state.ends_with("fast") { Features(1) } else { Features::NONE };
     match batch(table, state, features) {
@@ -273,7 +226,7 @@ fn branch_answer(arena: &mut [u8], fields: &[&str]) -> String {
         branch_sites: sites,
         branch_sites_end: sites.wrapping_add(1),
         branch_states: &branch_state,
-        ..EMPTY
+        ..ROWS_ALONE
     };
     match batch(table, state, Features::NONE) {
         Ok(_) => hex(&arena[256..256 + usize::from(len)]),

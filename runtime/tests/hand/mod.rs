@@ -1,7 +1,11 @@
 //! A patch set written by hand, as the compiler would emit it, and functions with a site of every kind.
 
+#[path = "../parts/mod.rs"]
+mod parts;
+
+use parts::{EMPTY, op, row};
+use pvc_runtime::Set;
 use pvc_runtime::table::*;
-use pvc_runtime::{Set, table};
 use std::ffi::{c_char, c_void};
 use std::sync::atomic::{AtomicPtr, AtomicU32};
 
@@ -158,34 +162,6 @@ pub(crate) fn slot(op: usize) -> &'static AtomicPtr<()> {
     &SLOTS.0[op]
 }
 
-const fn kind(opcode: &[u8], len: u8, operand: u8, direct: u8) -> Kind {
-    let mut bytes = [0; 4];
-    let mut at = 0;
-    while at < opcode.len() {
-        bytes[at] = opcode[at];
-        at += 1;
-    }
-    Kind { opcode: bytes, opcode_len: opcode.len() as u8, len, operand, direct }
-}
-
-static KINDS: [Kind; 9] = [
-    kind(&[0xe8], 5, OPERAND_TRAMPOLINE, 0xe8),
-    kind(&[0xff, 0x15], 6, OPERAND_SLOT_REL, 0xe8),
-    kind(&[0xff, 0x14, 0x25], 7, OPERAND_SLOT_ABS, 0xe8),
-    kind(&[0xe9], 5, OPERAND_TRAMPOLINE, 0xe9),
-    kind(&[0xff, 0x25], 6, OPERAND_SLOT_REL, 0xe9),
-    kind(&[], 0, OPERAND_NONE, 0),
-    kind(&[0xe9], 5, OPERAND_STUB, 0xe8),
-    kind(&[], 0, OPERAND_NONE, 0xe8),
-    kind(&[], 0, OPERAND_NONE, 0xe8),
-];
-
-#[rustfmt::skip]
-static STUB: [u8; 33] = [
-    0x48, 0x8d, 0x64, 0x24, 0x80, 0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xe4, 0xf0, 0xff, 0x15, 0, 0, 0, 0, 0xc9,
-    0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0, 0xe9, 0, 0, 0, 0,
-];
-
 #[rustfmt::skip]
 static BYTES: [u8; 25] = [
     0xb8, 2, 0, 0, 0,               // answer, with feature `fast`: mov $2, %eax
@@ -195,11 +171,7 @@ static BYTES: [u8; 25] = [
     0xb8, 9, 0, 0, 0, 0xc3,         // leave: mov $9, %eax; ret
 ];
 
-const fn row(bytes: u32, len: u8, nterms: u16, nfixups: u16) -> Row {
-    Row { bytes, len, flags: 0, term: 0, nterms, fixup: 0, nfixups }
-}
-
-static ROWS: [Row; 5] = [row(0, 5, 1, 0), row(5, 5, 0, 0), row(10, 6, 0, 1), row(16, 3, 0, 0), row(19, 6, 0, 0)];
+static ROWS: [Row; 5] = [row(0, 5, 1), row(5, 5, 0), Row { nfixups: 1, ..row(10, 6, 0) }, row(16, 3, 0), row(19, 6, 0)];
 static TERMS: [Term; 1] = [Term { all: 1, none: 0 }];
 static FIXUPS: [Fixup; 1] =
     [Fixup { target: (&raw const COUNTER).cast(), addend: -4, offset: 2, kind: FIXUP_REL32, reserved: 0 }];
@@ -213,20 +185,6 @@ static FEATURES: [Feature; 1] = [Feature {
     source: SOURCE_DECLARED,
     reserved: 0,
 }];
-
-const fn op(name: &'static core::ffi::CStr, default_fn: *const c_void, rows: (u16, u16), plans: (u16, u16)) -> Op {
-    Op {
-        name: name.as_ptr(),
-        default_fn,
-        trampoline: core::ptr::null(),
-        row: rows.0,
-        nrows: rows.1,
-        inline_row: NONE,
-        plan: plans.0,
-        nplans: plans.1,
-        flags: 0,
-    }
-}
 
 const OPS: [Op; 4] = [
     Op {
@@ -256,11 +214,6 @@ static APPLIED: Scratch<[*const c_void; 4]> = Scratch::new([core::ptr::null(); 4
 
 const fn set_table() -> Table {
     Table {
-        format: table::FORMAT,
-        mode: 64,
-        stub_len: 33,
-        stub_call: 13,
-        nkinds: 9,
         nops: 4,
         nrows: 5,
         nterms: 1,
@@ -268,16 +221,13 @@ const fn set_table() -> Table {
         nfeatures: 1,
         nplans: 8,
         identity_row: 3,
-        nbranches: 0,
         name: c"hand".as_ptr() as *const c_char,
         ops: (&raw const OPS_TABLE).cast(),
         rows: (&raw const ROWS).cast(),
         terms: (&raw const TERMS).cast(),
         fixups: (&raw const FIXUPS).cast(),
         features: (&raw const FEATURES).cast(),
-        kinds: (&raw const KINDS).cast(),
         bytes: (&raw const BYTES).cast(),
-        stub: (&raw const STUB).cast(),
         slots: (&raw const SLOTS).cast(),
         identity_fn: identity as *const c_void,
         nop_fn: nop as *const c_void,
@@ -285,10 +235,7 @@ const fn set_table() -> Table {
         sites_end: &raw const SITES_END,
         plans: PLANS.get().cast(),
         applied: APPLIED.get().cast(),
-        branches: core::ptr::null(),
-        branch_sites: core::ptr::null(),
-        branch_sites_end: core::ptr::null(),
-        branch_states: core::ptr::null(),
+        ..EMPTY
     }
 }
 

@@ -10,6 +10,8 @@ mod faults;
 mod forks;
 #[path = "../maps/mod.rs"]
 mod maps;
+#[path = "../parts/mod.rs"]
+mod parts;
 mod patchers;
 mod policies;
 mod table;

@@ -1,9 +1,10 @@
 //! A live patch set written by hand, as the compiler would emit it: sites at every offset of a cache line, across a page edge,
 //! of every kind; each holds one number or another, and a mix of the two forms is a third number.
 
+use crate::parts::{EMPTY, op, row};
 use pvc_runtime::table::*;
 use pvc_runtime::{Features, Set};
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 use std::sync::atomic::AtomicPtr;
 
 /// With this feature the sites hold [`SECOND`], and those of `call` and `fixed` their rows.
@@ -188,28 +189,6 @@ pub(crate) static SLOTS: Slots = Slots([
     AtomicPtr::new(default_fixed as *mut ()),
 ]);
 
-const fn kind(opcode: [u8; 4], opcode_len: u8, len: u8, operand: u8, direct: u8) -> Kind {
-    Kind { opcode, opcode_len, len, operand, direct }
-}
-
-static KINDS: [Kind; 9] = [
-    kind([0xe8, 0, 0, 0], 1, 5, OPERAND_TRAMPOLINE, 0xe8),
-    kind([0xff, 0x15, 0, 0], 2, 6, OPERAND_SLOT_REL, 0xe8),
-    kind([0xff, 0x14, 0x25, 0], 3, 7, OPERAND_SLOT_ABS, 0xe8),
-    kind([0xe9, 0, 0, 0], 1, 5, OPERAND_TRAMPOLINE, 0xe9),
-    kind([0xff, 0x25, 0, 0], 2, 6, OPERAND_SLOT_REL, 0xe9),
-    kind([0; 4], 0, 0, OPERAND_NONE, 0),
-    kind([0xe9, 0, 0, 0], 1, 5, OPERAND_STUB, 0xe8),
-    kind([0; 4], 0, 0, OPERAND_NONE, 0xe8),
-    kind([0; 4], 0, 0, OPERAND_NONE, 0xe8),
-];
-
-#[rustfmt::skip]
-static STUB: [u8; 33] = [
-    0x48, 0x8d, 0x64, 0x24, 0x80, 0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xe4, 0xf0, 0xff, 0x15, 0, 0, 0, 0, 0xc9,
-    0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0, 0xe9, 0, 0, 0, 0,
-];
-
 #[rustfmt::skip]
 static BYTES: [u8; 32] = [
     0x48, 0xb8, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, // value, with feature `two`
@@ -219,34 +198,19 @@ static BYTES: [u8; 32] = [
     0x31, 0xc0,                                                 // fixed, with feature `two`: xor %eax, %eax
 ];
 
-/// A row with the first `nterms` terms.
-const fn row(bytes: u32, len: u8, nterms: u16) -> Row {
-    Row { bytes, len, flags: 0, term: 0, nterms, fixup: 0, nfixups: 0 }
-}
-
 // The row of `call` is that of `word` without the feature: five bytes for its site of six.
 static ROWS: [Row; 6] = [row(0, 10, 1), row(10, 10, 0), row(20, 5, 1), row(25, 5, 0), row(25, 5, 2), row(30, 2, 2)];
 static TERMS: [Term; 2] = [Term { all: TWO.0, none: 0 }, Term { all: ONE.0, none: 0 }];
 
-const fn op(name: &'static std::ffi::CStr, default_fn: *const c_void, rows: (u16, u16), plan: u16) -> Op {
-    Op {
-        name: name.as_ptr(),
-        default_fn,
-        trampoline: std::ptr::null(),
-        row: rows.0,
-        nrows: rows.1,
-        inline_row: NONE,
-        plan,
-        nplans: 1,
-        flags: OP_RESULT | OP_LIVE,
-    }
+const fn live_op(name: &'static CStr, default_fn: *const c_void, rows: (u16, u16), plans: (u16, u16)) -> Op {
+    Op { flags: OP_RESULT | OP_LIVE, ..op(name, default_fn, rows, plans) }
 }
 
 static OPS: [Op; 4] = [
-    Op { inline_row: 1, ..op(c"value", unused as *const c_void, (0, 2), 0) },
-    Op { inline_row: 3, ..op(c"word", unused as *const c_void, (2, 2), 1) },
-    Op { nplans: 2, ..op(c"call", default_call as *const c_void, (4, 1), 2) },
-    Op { flags: OP_RESULT, ..op(c"fixed", default_fixed as *const c_void, (5, 1), 4) },
+    Op { inline_row: 1, ..live_op(c"value", unused as *const c_void, (0, 2), (0, 1)) },
+    Op { inline_row: 3, ..live_op(c"word", unused as *const c_void, (2, 2), (1, 1)) },
+    live_op(c"call", default_call as *const c_void, (4, 1), (2, 2)),
+    Op { flags: OP_RESULT, ..op(c"fixed", default_fixed as *const c_void, (5, 1), (4, 1)) },
 ];
 static PLANS: Scratch<[Plan; 5]> =
     Scratch::new([Plan::new(8, 10), Plan::new(8, 5), Plan::new(1, 6), Plan::new(6, 5), Plan::new(1, 6)]);
@@ -255,39 +219,21 @@ static APPLIED: Scratch<[*const c_void; 4]> = Scratch::new([std::ptr::null(); 4]
 // SAFETY: the table is what FORMAT.md says.
 pub(crate) static SET: Set = unsafe {
     Set::new(Table {
-        format: FORMAT,
-        mode: 64,
-        stub_len: 33,
-        stub_call: 13,
-        nkinds: 9,
         nops: 4,
         nrows: 6,
         nterms: 2,
-        nfixups: 0,
-        nfeatures: 0,
         nplans: 5,
-        identity_row: NONE,
-        nbranches: 0,
         name: c"live".as_ptr(),
         ops: (&raw const OPS).cast(),
         rows: (&raw const ROWS).cast(),
         terms: (&raw const TERMS).cast(),
-        fixups: std::ptr::null(),
-        features: std::ptr::null(),
-        kinds: (&raw const KINDS).cast(),
         bytes: (&raw const BYTES).cast(),
-        stub: (&raw const STUB).cast(),
         slots: (&raw const SLOTS).cast(),
-        identity_fn: std::ptr::null(),
-        nop_fn: std::ptr::null(),
         sites: &raw const SITES,
         sites_end: &raw const SITES_END,
         plans: PLANS.get().cast(),
         applied: APPLIED.get().cast(),
-        branches: std::ptr::null(),
-        branch_sites: std::ptr::null(),
-        branch_sites_end: std::ptr::null(),
-        branch_states: std::ptr::null(),
+        ..EMPTY
     })
 };
 

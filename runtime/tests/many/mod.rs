@@ -1,5 +1,9 @@
 //! Text with as many sites as wanted, in memory of its own: pages of a file, mapped privately, as a program's are.
 
+#[path = "../parts/mod.rs"]
+mod parts;
+
+use parts::{EMPTY, op, row};
 use pvc_runtime::Set;
 use pvc_runtime::table::*;
 use std::ffi::c_void;
@@ -54,7 +58,6 @@ extern "C" fn default_fn() {}
 pub(crate) struct Fixture {
     op: [Op; 1],
     row: [Row; 1],
-    kinds: [Kind; 2],
     bytes: [u8; 3],
     plans: [Plan; 1],
     applied: [*const c_void; 1],
@@ -63,20 +66,8 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) fn new() -> Box<Self> {
         Box::new(Self {
-            op: [Op {
-                name: c"bench".as_ptr(),
-                default_fn: default_fn as *const c_void,
-                trampoline: std::ptr::null(),
-                row: 0,
-                nrows: 1,
-                inline_row: NONE,
-                plan: 0,
-                nplans: 1,
-                flags: 0,
-            }],
-            row: [Row { bytes: 0, len: 3, flags: 0, term: 0, nterms: 0, fixup: 0, nfixups: 0 }],
-            kinds: [Kind { opcode: [0xff, 0x15, 0, 0], opcode_len: 2, len: 6, operand: OPERAND_SLOT_REL, direct: 0xe8 };
-                2],
+            op: [op(c"bench", default_fn as *const c_void, (0, 1), (0, 1))],
+            row: [row(0, 3, 0)],
             bytes: [0x48, 0x89, 0xf8],
             plans: [Plan::new(1, 6)],
             applied: [std::ptr::null()],
@@ -95,39 +86,19 @@ impl Fixture {
     pub(crate) fn set(&mut self, arena: &Arena, count: usize) -> Set {
         let sites = arena.start.wrapping_add(4096).cast::<Site>().cast_const();
         let table = Table {
-            format: FORMAT,
-            mode: 64,
-            stub_len: 0,
-            stub_call: 0,
-            nkinds: 2,
             nops: 1,
             nrows: 1,
-            nterms: 0,
-            nfixups: 0,
-            nfeatures: 0,
             nplans: 1,
-            identity_row: NONE,
-            nbranches: 0,
             name: c"bench".as_ptr(),
             ops: self.op.as_ptr(),
             rows: self.row.as_ptr(),
-            terms: std::ptr::null(),
-            fixups: std::ptr::null(),
-            features: std::ptr::null(),
-            kinds: self.kinds.as_ptr(),
             bytes: self.bytes.as_ptr(),
-            stub: std::ptr::null(),
             slots: arena.start.cast::<*const c_void>().cast_const(),
-            identity_fn: std::ptr::null(),
-            nop_fn: std::ptr::null(),
             sites,
             sites_end: sites.wrapping_add(count),
             plans: self.plans.as_mut_ptr(),
             applied: self.applied.as_mut_ptr(),
-            branches: std::ptr::null(),
-            branch_sites: std::ptr::null(),
-            branch_sites_end: std::ptr::null(),
-            branch_states: std::ptr::null(),
+            ..EMPTY
         };
         // SAFETY: a table as FORMAT.md says, which lives as long as the round.
         unsafe { Set::new(table) }
