@@ -183,6 +183,22 @@ struct ArchFile {
 #[serde(deny_unknown_fields)]
 struct Stub {
     asm: Vec<String>,
+    frame: Frame,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Frame {
+    cie: Vec<u8>,
+    return_column: u8,
+    rows: Vec<FrameRow>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FrameRow {
+    at: u8,
+    rules: Vec<u8>,
 }
 
 #[derive(Deserialize)]
@@ -295,7 +311,15 @@ fn arch_table(table: &ArchFile) -> String {
     ] {
         writeln!(text, "    {field}: {},", registers(names)).unwrap();
     }
-    writeln!(text, "    stub: &{:?},\n    kinds: &[", table.stub.asm).unwrap();
+    let frame = &table.stub.frame;
+    let rows: String = frame.rows.iter().map(|row| format!("({}, &{:?}), ", row.at, row.rules)).collect();
+    writeln!(text, "    stub: &{:?},", table.stub.asm).unwrap();
+    writeln!(
+        text,
+        "    stub_frame: Frame {{ cie: &{:?}, return_column: {}, rows: &[{rows}] }},\n    kinds: &[",
+        frame.cie, frame.return_column
+    )
+    .unwrap();
     for kind in &table.kind {
         writeln!(
             text,

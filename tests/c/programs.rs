@@ -48,6 +48,24 @@ fn red_zone_and_live_double() {
     }
 }
 
+/// Frames from every instruction of a stub and from a backend that it called, as unwinders and profilers see them; each linker.
+#[test]
+fn unwinding() {
+    let tables = Tables::of("unwind", &set("shapes.pv"));
+    let sources = [fixture("unwind.c")];
+    for compiler in COMPILERS {
+        for target in TARGETS {
+            let setup = Setup::new(compiler, target).and(&WARNINGS).and(&["-fexceptions", "-pthread"]);
+            let setup = setup.and(&["-Wl,--fatal-warnings"]);
+            let garbage = ["-O2", "-ffunction-sections", "-Wl,--gc-sections"];
+            for setup in [setup.and(&["-O0"]), setup.and(&["-O2"]).lto(), setup.and(&garbage)] {
+                let program = setup.program(&tables, "unwind", &sources);
+                run(&program, &[], &setup);
+            }
+        }
+    }
+}
+
 /// Refusals, variants, threads that block SIGTRAP, children that are forked in the middle.
 #[test]
 fn live() {

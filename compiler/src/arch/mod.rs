@@ -79,8 +79,21 @@ pub struct Table {
     pub max_site: u8,
     /// Asm lines of the stub of a `jmp.stub` site, with the names SLOT and BACK.
     pub stub: &'static [&'static str],
+    /// How to unwind out of that stub.
+    pub stub_frame: Frame,
     /// The kinds of site.
     pub kinds: &'static [Kind],
+}
+
+/// Call frame information of code that is a frame of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    /// The CIE behind its id.
+    pub cie: &'static [u8],
+    /// The DWARF number of the return address.
+    pub return_column: u8,
+    /// For each offset at which an instruction starts, call frame instructions: what differs from the row before.
+    pub rows: &'static [(u8, &'static [u8])],
 }
 
 /// A kind of patch site.

@@ -229,6 +229,21 @@ mod tests {
         }
     }
 
+    /// A row for each instruction, and one for what follows the direct call, which is a byte shorter, that the patcher writes.
+    #[test]
+    fn frames_of_stubs_have_a_row_for_each_instruction() {
+        for arch in Arch::ALL {
+            let stub = stub(arch);
+            let instructions = iced_x86::Decoder::new(arch.bits(), &stub.bytes, iced_x86::DecoderOptions::NONE);
+            let mut starts: Vec<usize> =
+                instructions.into_iter().map(|instruction| instruction.ip() as usize).collect();
+            starts.push(stub.call + 5);
+            starts.sort_unstable();
+            let rows = arch.table().stub_frame.rows.iter().map(|(at, _)| usize::from(*at));
+            assert_eq!(rows.collect::<Vec<_>>(), starts, "{arch:?}");
+        }
+    }
+
     #[test]
     fn stubs_are_those_of_the_format() {
         let wide = stub(Arch::X86_64);

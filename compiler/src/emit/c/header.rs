@@ -2,7 +2,7 @@
 
 use super::names::{self, comment, doc_lines};
 use super::sites::{self, Context, Flavour, OpOn};
-use super::{branches, calls, thunks};
+use super::{branches, calls, frame, thunks};
 use crate::arch::{Arch, SiteOperand};
 use crate::check::{Checked, CheckedRow};
 use crate::emit::text::put;
@@ -148,6 +148,10 @@ fn arch_part(unit: &Unit<CheckedRow>, arch: Arch, context: &Context<'_>) -> Arch
         code: String::with_capacity(unit.ops.len() << 11),
         macros: String::with_capacity(unit.ops.len() << 9),
     };
+    if frame::is_needed(unit, arch) {
+        frame::define(arch, Flavour::C, &mut part.code);
+        frame::define(arch, Flavour::Assembler, &mut part.macros);
+    }
     for (id, op) in unit.ops.iter().enumerate() {
         let ident = &op.ident();
         match op.on(arch) {

@@ -2,6 +2,7 @@
 
 mod branches;
 mod calls;
+mod frame;
 mod header;
 mod names;
 mod patchlets;

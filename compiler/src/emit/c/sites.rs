@@ -1,5 +1,6 @@
 //! The asm text of sites: in C a string for extended asm, in a `.S` file the body of a macro.
 
+use super::frame;
 use super::names::SiteMacro;
 use crate::arch::{Arch, SiteOperand};
 use crate::check::{Checked, CheckedRow};
@@ -76,14 +77,14 @@ pub(super) enum Flavour {
 }
 
 /// The asm text of one site as it grows.
-struct SiteText<'t> {
-    flavour: Flavour,
-    text: &'t mut String,
+pub(super) struct SiteText<'t> {
+    pub(super) flavour: Flavour,
+    pub(super) text: &'t mut String,
 }
 
 impl SiteText<'_> {
     /// What makes a label unique.
-    fn unique(&self) -> &'static str {
+    pub(super) fn unique(&self) -> &'static str {
         match self.flavour {
             Flavour::C => "%=",
             Flavour::Assembler => "\\@",
@@ -91,7 +92,7 @@ impl SiteText<'_> {
     }
 
     /// A quotation mark inside the text.
-    fn quote(&self) -> &'static str {
+    pub(super) fn quote(&self) -> &'static str {
         match self.flavour {
             Flavour::C => "\\\"",
             Flavour::Assembler => "\"",
@@ -99,7 +100,7 @@ impl SiteText<'_> {
     }
 
     /// Appends a line.
-    fn line(&mut self, pieces: &[&dyn Piece]) {
+    pub(super) fn line(&mut self, pieces: &[&dyn Piece]) {
         let (start, end) = match self.flavour {
             Flavour::C => (" \\\n\t\"", "\\n\""),
             Flavour::Assembler => ("\t", "\n"),
@@ -114,7 +115,7 @@ impl SiteText<'_> {
         directives(code, |directive| self.line(directive));
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
         if !bytes.is_empty() {
             self.line(&[&".byte ", &Bytes(bytes)]);
         }
@@ -191,6 +192,7 @@ pub(super) fn text(on: &OpOn<'_>, site: &Site, flavour: Flavour, text: &mut Stri
             anchor = ".Lpvend";
             text.line(&[&".Lpvend", &unique, &":"]);
             text.line(&[&".previous"]);
+            frame::invoke(&mut text);
         }
     }
     if matches!(site.kind.operand, SiteOperand::None | SiteOperand::Trampoline) {
