@@ -2,7 +2,7 @@
 
 use super::live::{Request, View, observe_all, settle_unfinished};
 use super::shared::{Locked, shared};
-use super::sys::{File, SignalsBlocked};
+use super::sys::{File, PAGE, PROT_READ, PROT_WRITE, Pages, SignalsBlocked};
 use super::threads::Threads;
 use super::trap;
 use super::view::{Memory, Window, in_one_word};
@@ -16,9 +16,6 @@ use crate::report::{Report, Way};
 use crate::set::Set;
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
-
-/// Ops that [`Patcher::switch`] can handle.
-const MAX_OPS: usize = 512;
 
 /// Patches live, again and again, and keeps what each batch otherwise opens and closes: `/proc/self/mem`, `/proc/self/task`, and
 /// the `stat` files of up to 64 threads.
@@ -154,8 +151,11 @@ impl Patcher {
         if functions.len() != set.ops().len() {
             return Err(Error::new(Status::BadTable));
         }
-        let mut former = [core::ptr::null(); MAX_OPS];
-        let former = former.get_mut(..functions.len()).ok_or_else(|| Error::new(Status::JournalFull))?;
+        let len = size_of_val(functions).max(1).next_multiple_of(PAGE);
+        let pages =
+            Pages::map(len, PROT_READ | PROT_WRITE, None).map_err(|errno| Error::refused(Step::Map, errno, 0))?;
+        // SAFETY: (188) pages of our own, which live as long, full of null pointers.
+        let former = unsafe { core::slice::from_raw_parts_mut(pages.start().cast::<*const c_void>(), functions.len()) };
         for (id, (former, function)) in former.iter_mut().zip(functions).enumerate() {
             *former = set.installed(id as u16);
             // SAFETY: (109) the caller's promise.
