@@ -2,7 +2,7 @@
 
 use crate::table::{self, FIRST, ONE, SECOND, SET, TWO};
 use pvc_runtime::Options;
-use pvc_runtime::user::live::{self, Request, View};
+use pvc_runtime::user::live::{self, Patcher, Request, View};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -48,10 +48,16 @@ fn watch(patch: impl FnOnce(&AtomicU64)) -> u64 {
 }
 
 /// The other state of `features`: the two sites of `call` and the one that is not live keep theirs.
-fn toggle(round: u64, view: View) {
+fn toggle(round: u64, view: View, patcher: &mut Patcher) {
     let features = if round.is_multiple_of(2) { ONE } else { TWO };
-    // SAFETY: no backends; the table's rows alone.
-    let result = unsafe { live::patch_all(&[Request::patch(&SET, features)], Options::default(), view) };
+    let request = [Request::patch(&SET, features)];
+    // SAFETY: no backends; the table's rows alone. Two toggles by one that keeps its files, then two by one that does not.
+    let result = unsafe {
+        match round / 2 % 2 {
+            0 => patcher.patch_all(&request, Options::default(), view),
+            _ => live::patch_all(&request, Options::default(), view),
+        }
+    };
     result.expect("toggles");
     // This thread sees the new state at once.
     let expected = if round.is_multiple_of(2) { FIRST } else { SECOND };
@@ -72,11 +78,11 @@ fn breakpoints(view: View) {
     crate::start();
     let (count, enough) = count();
     let before = live::breakpoints();
-    let mut rounds = 0;
+    let (mut rounds, mut patcher) = (0, Patcher::new());
     let torn = watch(|_| {
         // As many as asked for, and as it takes for the handler to be used.
         while rounds < count || live::breakpoints() - before < enough {
-            toggle(rounds, view);
+            toggle(rounds, view, &mut patcher);
             rounds += 1;
         }
     });
