@@ -136,7 +136,7 @@ impl Assembler<'_> {
     /// Whether the instruction is `lea` to a register of 32 or 16 bits; the cursor is behind the memory operand.
     #[cold]
     fn is_narrow_lea(&self) -> bool {
-        let name = self.str(self.insn.name.start as usize, self.insn.name.end as usize);
+        let name = self.name_text();
         if !name.as_bytes().get(..3).is_some_and(|stem| stem.eq_ignore_ascii_case(b"lea")) {
             return false;
         }

@@ -74,7 +74,7 @@ impl Assembler<'_> {
 
     /// A `*` belongs to jumps and calls.
     fn check_star(&mut self, at: usize) -> Result<(), Failed> {
-        let name = self.str(self.insn.name.start as usize, self.insn.name.end as usize).to_ascii_lowercase();
+        let name = self.name_text().to_ascii_lowercase();
         let near = name.strip_prefix('l').unwrap_or(&name);
         if near.starts_with("jmp") || near.starts_with("call") {
             return Ok(());

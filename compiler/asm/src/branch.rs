@@ -33,12 +33,12 @@ impl Assembler<'_> {
         let segment = prefixes.segment != 0 && !(conditional && matches!(prefixes.segment, 0x2e | 0x3e));
         let bound = prefixes.rep_word == BND && near.unwrap_or(first).flags & Form::BND != 0;
         if prefixes.lock || prefixes.rep != 0 && !bound || prefixes.notrack || segment {
-            let span = self.insn.start as usize..self.insn.name.start as usize;
+            let span = self.prefix_span();
             return self.fail(Diagnostic::error(ErrorKind::Prefix, span, "a direct branch cannot carry this prefix"));
         }
         let wrong = if self.mode == Mode::Bits16 { hint::DISP32 } else { hint::DISP16 };
         if self.insn.hints & (hint::VEX | hint::EVEX | wrong) != 0 {
-            let span = self.insn.start as usize..self.insn.name.start as usize;
+            let span = self.prefix_span();
             return self.fail(Diagnostic::error(ErrorKind::Prefix, span, "a branch has no such encoding"));
         }
         let mode_bits = self.mode.bits() as u8;
@@ -48,7 +48,7 @@ impl Assembler<'_> {
         });
         let data = near.unwrap_or(first).needs_data_prefix(self.mode);
         if prefixes.address && first.asz == 0 {
-            let span = self.insn.start as usize..self.insn.name.start as usize;
+            let span = self.prefix_span();
             return self.fail(Diagnostic::error(ErrorKind::Prefix, span, "a direct branch has no address size"));
         }
         // REX.W outweighs 66.

@@ -166,7 +166,7 @@ impl Assembler<'_> {
 
     /// Whether base and index of the instruction's memory operand mean different things (SDM volume 2, BNDLDX).
     fn is_mib(&self) -> bool {
-        let name = self.str(self.insn.name.start as usize, self.insn.name.end as usize);
+        let name = self.name_text();
         ["bndmk", "bndldx", "bndstx"].iter().any(|mib| name.eq_ignore_ascii_case(mib))
     }
 }

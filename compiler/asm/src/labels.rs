@@ -11,10 +11,8 @@ impl<'t> Assembler<'t> {
         let mut ahead = self.cur;
         ahead.space();
         match ahead.peek() {
-            b':' => {
-                // `ds : mov` is no label, but nobody writes one with blanks around.
-                true
-            }
+            // `ds : mov` is no label, but nobody writes one with blanks around.
+            b':' => true,
             b'=' => ahead.peek_at(1) != b'=',
             _ => false,
         }

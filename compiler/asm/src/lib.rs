@@ -39,6 +39,7 @@ mod prefixes;
 mod quick;
 mod registers;
 mod relax;
+mod statement;
 mod symbols;
 mod table;
 

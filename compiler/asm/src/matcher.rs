@@ -236,7 +236,7 @@ impl Assembler<'_> {
         if !matches!(&text[..], "iret" | "lret" | "retf" | "sysret" | "sysexit") {
             return Ok(());
         }
-        let span = self.insn.name.start as usize..self.insn.name.end as usize;
+        let span = self.name_span();
         let (letter, fatal) = match self.syntax {
             Syntax::Att => ("l", false),
             Syntax::Intel => ("d", text.starts_with("sys")),
@@ -272,7 +272,7 @@ impl Assembler<'_> {
     fn warn_translated(&mut self, name: &'static Name) {
         let text = name.text();
         if !text.ends_with('p') {
-            let span = self.insn.name.start as usize..self.insn.name.end as usize;
+            let span = self.name_span();
             self.report(
                 Diagnostic::warning(
                     ErrorKind::OperandCount,
@@ -431,7 +431,7 @@ impl Assembler<'_> {
         if !open {
             return Ok(found);
         }
-        let span = self.insn.name.start as usize..self.insn.name.end as usize;
+        let span = self.name_span();
         if list.default != 0
             && let Some(found) = self.find(List::at(list.default))
         {

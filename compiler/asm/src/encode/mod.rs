@@ -258,8 +258,4 @@ impl Assembler<'_> {
         }
         Ok(())
     }
-
-    pub(crate) fn statement_span(&self) -> std::ops::Range<usize> {
-        self.insn.start as usize..self.cur.pos
-    }
 }

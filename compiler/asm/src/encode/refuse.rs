@@ -86,7 +86,7 @@ impl Assembler<'_> {
         if problem.is_empty() {
             return Ok(());
         }
-        let span = self.insn.start as usize..self.insn.name.start as usize;
+        let span = self.prefix_span();
         self.fail(Diagnostic::error(ErrorKind::Prefix, span, "the instruction cannot carry this prefix").label(problem))
     }
 

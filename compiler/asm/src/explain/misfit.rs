@@ -35,7 +35,7 @@ impl Assembler<'_> {
         if more > 0 {
             note.push_str(&format!(" and {more} more"));
         }
-        let name_span = self.insn.name.start as usize..self.insn.name.end as usize;
+        let name_span = self.name_span();
         if same_count.is_empty() {
             let span = if count == 0 { name_span } else { self.operands_span() };
             return self.fail(

@@ -123,7 +123,7 @@ impl Assembler<'_> {
 
     #[cold]
     pub(crate) fn not_in_this_mode(&mut self, name: &'static Name) -> Result<(), Failed> {
-        let span = self.insn.name.start as usize..self.insn.name.end as usize;
+        let span = self.name_span();
         let text = name.text();
         let modes: Vec<String> = [Mode::Bits16, Mode::Bits32, Mode::Bits64]
             .into_iter()
