@@ -48,6 +48,7 @@ impl Change {
     }
 
     /// Up to eight bytes on one side of the batch, and behind them, anything.
+    #[cfg(all(feature = "user", target_os = "linux", target_arch = "x86_64"))]
     pub(crate) fn short(&self, side: Side) -> u64 {
         let bytes = if matches!(side, Side::Old) { &self.old } else { &self.new };
         bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))

@@ -17,8 +17,7 @@ pub(crate) enum Part {
 
 /// A way to write live text. Kernels have a [`LiveText`].
 pub(crate) trait Port {
-    /// As [`LiveText::begin`]; so for the others.
-    fn begin(&mut self, changes: &[Change]);
+    /// As [`LiveText::progress`]; so for the next two.
     fn progress(&self) -> Progress;
     fn announce(&mut self, progress: Progress);
     fn synchronize(&mut self) -> Result<(), i32>;
@@ -27,10 +26,6 @@ pub(crate) trait Port {
 }
 
 impl<T: LiveText> Port for T {
-    fn begin(&mut self, changes: &[Change]) {
-        LiveText::begin(self, changes);
-    }
-
     fn progress(&self) -> Progress {
         LiveText::progress(self)
     }

@@ -286,7 +286,7 @@ fn opened<T>(kept: &mut Option<T>, open: impl FnOnce() -> Result<T, Error>) -> R
 
 /// Runs the batch; if that fails, back.
 fn through(text: &mut impl Port, changes: &[Change]) -> Result<(), i32> {
-    text.begin(changes);
+    shared().begin(changes);
     let result = run(text, changes, Side::New, false);
     if result.is_ok() || take_back(text, changes) {
         text.announce(finished(text.progress()));

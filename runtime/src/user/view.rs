@@ -88,10 +88,6 @@ impl<'a> Memory<'a> {
 const UNCHANGED: Range<usize> = usize::MAX..0;
 
 impl Port for Memory<'_> {
-    fn begin(&mut self, changes: &[Change]) {
-        shared().begin(changes);
-    }
-
     fn progress(&self) -> Progress {
         progress()
     }
@@ -245,8 +241,6 @@ impl Drop for Window {
 }
 
 impl Port for Window {
-    fn begin(&mut self, _: &[Change]) {}
-
     fn progress(&self) -> Progress {
         progress()
     }
