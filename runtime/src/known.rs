@@ -176,7 +176,7 @@ impl<'a> Classes<'a> {
         let place = usize::from(site.op ^ u16::from(site.kind & KIND_MASK)) % KEPT;
         let Some(kept) = self.kept.get_mut(place) else { return Err(Error::new(Status::BadRecord)) };
         if kept.as_ref().is_none_or(|known| known.key != site.class()) {
-            // SAFETY: (18) the caller's promise.
+            // SAFETY: (189) the caller's promise.
             *kept = Some(unsafe { Known::of(self.set, site) }?);
         }
         kept.as_mut().ok_or_else(|| Error::new(Status::BadRecord))

@@ -463,7 +463,7 @@ unsafe impl Sync for Op {}
 unsafe impl Sync for Fixup {}
 // SAFETY: (4) as (1).
 unsafe impl Sync for Feature {}
-// SAFETY: (65) as (1).
+// SAFETY: (190) as (1).
 unsafe impl Sync for Branch {}
 
 /// The address of a name for the table. It must end with a NUL: anything else does not compile.

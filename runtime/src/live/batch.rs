@@ -37,7 +37,7 @@ pub(crate) unsafe fn collect(
     };
     // SAFETY: (136) the caller's promise.
     unsafe { branch::prepare(set, goal, &mut report, visit_branch) }?;
-    // SAFETY: (66) begun above.
+    // SAFETY: (191) begun above.
     unsafe { verify_each(set, goal, &mut report, &mut collector) }?;
     Ok(report)
 }

@@ -119,7 +119,7 @@ pub unsafe fn apply<T: LiveText>(
     journal: &mut [Change],
     text: &mut T,
 ) -> Result<Report, Error> {
-    // SAFETY: (67) the caller's promise.
+    // SAFETY: (192) the caller's promise.
     unsafe { through_port(set, Goal::Patch(features), options, journal, text) }
 }
 
@@ -157,7 +157,7 @@ pub unsafe fn restore<T: LiveText>(
     journal: &mut [Change],
     text: &mut T,
 ) -> Result<Report, Error> {
-    // SAFETY: (68) the caller's promise.
+    // SAFETY: (193) the caller's promise.
     unsafe { through_port(set, Goal::Unpatch, options, journal, text) }
 }
 
@@ -170,7 +170,7 @@ unsafe fn through_port<T: LiveText>(
 ) -> Result<Report, Error> {
     let mut journal = Journal::new(journal);
     let admit = |address, len| text.admit(address, len);
-    // SAFETY: (69) the caller's promise.
+    // SAFETY: (194) the caller's promise.
     let mut report = unsafe { collect(set, goal, options, &mut journal, admit) }?;
     let changes = journal.changes();
     if let Some(first) = changes.first() {
@@ -186,7 +186,7 @@ unsafe fn through_port<T: LiveText>(
         text.announce(finished(text.progress()));
         report.way = Way::Port;
     }
-    // SAFETY: (70) the batch was written.
+    // SAFETY: (195) the batch was written.
     unsafe { remember(set, goal) };
     Ok(report)
 }

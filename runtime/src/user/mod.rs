@@ -110,7 +110,7 @@ pub unsafe fn set_branch(branch: Branch, value: bool) -> Result<Report, Error> {
 ///
 /// As [`patch`].
 pub unsafe fn patch_branches(set: &Set) -> Result<Report, Error> {
-    // SAFETY: (71) the caller's promise.
+    // SAFETY: (196) the caller's promise.
     unsafe { run(set, Goal::Branches, Options { allow_empty: true }) }
 }
 
@@ -138,7 +138,7 @@ unsafe fn run(set: &Set, goal: Goal, options: Options) -> Result<Report, Error> 
     // SAFETY: (145) begun.
     if let Some(result) = unsafe { fresh::patch(set, goal) } {
         let report = result?;
-        // SAFETY: (146) written.
+        // SAFETY: (197) written.
         unsafe { remember(set, goal) };
         return Ok(report);
     }
