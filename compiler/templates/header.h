@@ -41,6 +41,13 @@ extern "C" {
 #define PV_HIDDEN __attribute__((visibility("hidden")))
 /* A site for every use, also without optimisation or in a unit too large for the compiler's taste. */
 #define PV_WRAPPER static inline __attribute__((__always_inline__))
+/* A site counts as the one instruction that it is, not as the lines that write it down, when the compiler decides what is small
+ * enough to inline. */
+#if defined(__clang__) && __clang_major__ >= 11 || !defined(__clang__) && __GNUC__ >= 9
+#define PV_ASM __asm__ __inline
+#else
+#define PV_ASM __asm__
+#endif
 /* Call frame information, where the compiler makes any. */
 #ifdef __GCC_HAVE_DWARF2_CFI_ASM
 #define PV_CFI(directives) directives

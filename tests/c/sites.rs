@@ -1,8 +1,9 @@
 //! Every site macro of every shipped set, in C and in assembly: its bytes are what the runtime takes for the original,
 //! and every row goes into it and out again. Nothing of it is executed, so privileged ops take part; static branches are asked.
 
-use crate::build::{COMPILERS, Setup, Tables, run};
+use crate::build::{COMPILERS, Setup, Tables, run, set, succeed};
 use crate::warnings::{has_arch, sets, wrappers};
+use object::{Object, ObjectSymbol};
 use pvc::arch::Arch;
 
 #[test]
@@ -129,4 +130,27 @@ fn units(tables: &Tables, arch: Arch) -> Units {
     }
     assembly.push_str("\t.section .note.GNU-stack, \"\", @progbits\n");
     Units { c, assembly, sites, branch_sites }
+}
+
+/// A compiler that took the lines of a site for its size would not inline what contains one.
+#[test]
+fn functions_with_sites_are_inlined() {
+    let tables = Tables::of("inlined", &set("demo.pv"));
+    let source = tables.dir.join("inlined.c");
+    let uses: Vec<String> = (0..8).map(|n| format!("scaled(a, {n})")).collect();
+    let text = format!(
+        "#include \"demo.h\"\n\
+         static unsigned long scaled(unsigned long a, unsigned long b) {{ return pv_demo_do_add(a, b) * 3 + 1; }}\n\
+         unsigned long sum(unsigned long a) {{ return {}; }}\n",
+        uses.join(" + ")
+    );
+    std::fs::write(&source, text).unwrap();
+    for compiler in COMPILERS {
+        let object = source.with_extension("o");
+        succeed(Setup::new(compiler, &["-m64", "-O2", "-c"]).command(&tables).arg(&source).arg("-o").arg(&object));
+        let data = std::fs::read(object).unwrap();
+        let file = object::File::parse(&*data).unwrap();
+        let names: Vec<&str> = file.symbols().filter_map(|symbol| symbol.name().ok()).collect();
+        assert!(names.contains(&"sum") && !names.contains(&"scaled"), "{compiler}: {names:?}");
+    }
 }

@@ -37,7 +37,7 @@ pub(super) fn functions(unit: &Unit<CheckedRow>, arch: Arch, context: &Context<'
 
 fn function(context: &Context<'_>, id: usize, branch: &Branch, text: &mut String) {
     docs(branch, text);
-    put!(*text, "PV_WRAPPER bool pv_", context.set.name, "_branch_", branch.ident(), "(void)\n{\n\t__asm__ goto(");
+    put!(*text, "PV_WRAPPER bool pv_", context.set.name, "_branch_", branch.ident(), "(void)\n{\n\tPV_ASM goto(");
     if let Some(alignment) = branch::alignment(branch) {
         put!(*text, "\"", alignment, "\\n\"\n\t             ");
     }

@@ -151,7 +151,7 @@ pub(super) fn wrapper(on: &OpOn<'_>, text: &mut String) {
     let vector = (set.abi == Abi::User && !op.preserves.vector).then_some(" PV_VECTOR_STATE");
 
     let space = if outputs.is_empty() { "" } else { " " };
-    put!(*text, "\t__asm__ volatile(", on.site_macro(&contract.sites[0]), "\n\t\t:", space, outputs);
+    put!(*text, "\tPV_ASM volatile(", on.site_macro(&contract.sites[0]), "\n\t\t:", space, outputs);
     put!(*text, "\n\t\t: ", inputs, "\n\t\t: ", clobbers, vector, ");\n");
     returns(on, text);
     text.push_str("}\n");
