@@ -123,7 +123,7 @@ fn units(tables: &Tables, arch: Arch) -> Units {
         if macro_name.starts_with("PV_BRANCH_") {
             assembly.push_str(&format!("\t{macro_name} 1f\n\t{macro_name} 1f, 2\n1:\n"));
             branch_sites += 2;
-        } else {
+        } else if macro_name.starts_with("PV_SITE_") {
             assembly.push_str(&format!("\t{line}\n"));
             sites += 1;
         }
