@@ -3,8 +3,9 @@
 //! `cargo bench -p pvc-runtime --bench live` prints the median and (the best) of the patching thread's CPU time (waiting for
 //! barriers is part of it): all sites of a set become their row, then the call again, by the functions of `live` and by a
 //! `Patcher` that keeps its files. The aims: one site at most 4 barriers, 10,000 sites at most 10 ns a site more, 1000 sites in a
-//! hundredth of what XRay takes: both alone in their process, then both beside a thread that runs. Where the machine is busy the
-//! second thread often does not run, and a barrier costs next to nothing: compare runs with a barrier of more than 10 us.
+//! hundredth of what XRay takes: both alone in their process, then both beside a thread that runs. The two threads have a CPU each,
+//! and a barrier is timed before each batch, because it costs next to nothing while a busy machine lets the second thread wait:
+//! compare lines with a barrier of more than 10 us.
 //!
 //! The floor of `View::Memory` is beside it: three times `pwrite` of the pages that have sites.
 
@@ -42,27 +43,47 @@ fn main() {
         assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) }, 0);
         time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
     }
-    fn times(mut step: impl FnMut(usize)) -> (f64, f64) {
-        let mut times: Vec<f64> = (0..ROUNDS)
-            .map(|round| {
-                let start = cpu_time();
-                step(round);
-                (cpu_time() - start) * 1e6
-            })
-            .collect();
+    fn microseconds(step: impl FnOnce()) -> f64 {
+        let start = cpu_time();
+        step();
+        (cpu_time() - start) * 1e6
+    }
+    /// The median and the best.
+    fn summary(mut times: Vec<f64>) -> (f64, f64) {
         times.sort_by(f64::total_cmp);
-        (times[ROUNDS / 2], times[0])
+        (times[times.len() / 2], times[0])
+    }
+    fn membarrier(command: i32) {
+        // SAFETY: no memory is involved.
+        assert_eq!(unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) }, 0);
+    }
+    const REGISTER_PRIVATE_EXPEDITED_SYNC_CORE: i32 = 1 << 6;
+    const PRIVATE_EXPEDITED_SYNC_CORE: i32 = 1 << 5;
+    fn run_on_cpu(cpu: usize) {
+        // SAFETY: a set of CPUs of that size; where there is no such CPU, the thread stays where it is.
+        unsafe {
+            let mut cpus: libc::cpu_set_t = std::mem::zeroed();
+            libc::CPU_SET(cpu, &mut cpus);
+            libc::sched_setaffinity(0, size_of_val(&cpus), &cpus);
+        }
+    }
+
+    /// What a batch takes, and a barrier before it.
+    struct Toggles {
+        batch: (f64, f64),
+        barrier: f64,
     }
 
     /// A set of this many sites changes to and fro.
-    fn toggles(sites: usize, step: usize, view: View, mut patcher: Option<Patcher>) -> (f64, f64) {
+    fn toggles(sites: usize, step: usize, view: View, mut patcher: Option<Patcher>) -> Toggles {
         let (file, len) = text(sites, step);
         let arena = Arena::new(&file, len, libc::PROT_READ | libc::PROT_EXEC);
         fill_live(&arena, sites, step);
         let mut fixture = Fixture::live();
         let set = fixture.set(&arena, sites);
-        times(|round| {
-            let request = if round % 2 == 0 { Request::patch(&set, Features::NONE) } else { Request::unpatch(&set) };
+        let mut toggle = |round: usize| {
+            let request =
+                if round.is_multiple_of(2) { Request::patch(&set, Features::NONE) } else { Request::unpatch(&set) };
             let (requests, options) = (&[request], Options::default());
             // SAFETY: nothing runs the text.
             let result = unsafe {
@@ -72,7 +93,10 @@ fn main() {
                 }
             };
             result.expect("patches");
-        })
+        };
+        let pair = |round| (microseconds(|| membarrier(PRIVATE_EXPEDITED_SYNC_CORE)), microseconds(|| toggle(round)));
+        let (barriers, batches) = (0..ROUNDS).map(pair).unzip();
+        Toggles { batch: summary(batches), barrier: summary(barriers).0 }
     }
     /// The least that three passes through `/proc/self/mem` can take.
     fn floor(sites: usize, step: usize) -> f64 {
@@ -81,10 +105,8 @@ fn main() {
         // SAFETY: of the text, which nobody changes meanwhile; a copy.
         let copy = unsafe { std::slice::from_raw_parts(arena.text, (sites * step).next_multiple_of(4096)) }.to_vec();
         let memory = std::fs::File::options().write(true).open("/proc/self/mem").expect("opens");
-        let once = times(|_| {
-            std::os::unix::fs::FileExt::write_all_at(&memory, &copy, arena.text as u64).expect("writes");
-        });
-        3.0 * once.0
+        let write = || std::os::unix::fs::FileExt::write_all_at(&memory, &copy, arena.text as u64).expect("writes");
+        3.0 * summary((0..ROUNDS).map(|_| microseconds(write)).collect()).0
     }
     let xray = |beside: &[&str]| {
         let program = peers::xray(FUNCTIONS, 17);
@@ -93,38 +115,38 @@ fn main() {
 
     // Before there is a second thread here: two that spin would leave XRay none of two CPUs.
     let (xray_alone, xray_beside) = if wanted("XRay") { (xray(&[]), xray(&["beside"])) } else { (0.0, 0.0) };
+    membarrier(REGISTER_PRIVATE_EXPEDITED_SYNC_CORE);
     if wanted("XRay") {
-        let ours = toggles(1000, 17, View::Memory, None).0;
+        let ours = toggles(1000, 17, View::Memory, None).batch.0;
         let ratio = xray_alone / ours;
         println!("1000 sites, one thread: {ours:.1} us, XRay {xray_alone:.1} us: {ratio:.0} times (aim: 100)");
     }
-    let stop = AtomicBool::new(false);
+    let (runs, stop) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| {
+            run_on_cpu(1);
+            runs.store(true, Relaxed);
             while !stop.load(Relaxed) {
                 std::hint::spin_loop();
             }
         });
-        let barrier = |command: i32| {
-            // SAFETY: no memory is involved.
-            assert_eq!(unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) }, 0);
-        };
-        barrier(1 << 6);
-        let one_barrier = times(|_| barrier(1 << 5));
-        println!("one membarrier(SYNC_CORE): {:.1} us ({:.1})", one_barrier.0, one_barrier.1);
+        run_on_cpu(0);
+        while !runs.load(Relaxed) {
+            std::thread::yield_now();
+        }
         for view in [View::Memory, View::Window] {
             if !wanted(&format!("{view:?}")) {
                 continue;
             }
             for (sites, step) in SIZES {
                 for (name, patcher) in [("", None), (", Patcher", Some(Patcher::new()))] {
-                    let time = toggles(sites, step, view, patcher);
-                    print!("{view:?}{name}, {sites} sites every {step} bytes: {:.1} us ({:.1}), ", time.0, time.1);
+                    let Toggles { batch: (median, best), barrier } = toggles(sites, step, view, patcher);
+                    print!("{view:?}{name}, {sites} sites every {step} bytes: {median:.1} us ({best:.1}), ");
                     if sites == 1 {
-                        println!("{:.1} membarriers (aim: 4)", time.0 / one_barrier.0);
+                        println!("{:.1} membarriers of {barrier:.1} us (aim: 4)", median / barrier);
                     } else {
-                        let over = (time.0 - 4.0 * one_barrier.0) * 1e3 / sites as f64;
-                        println!("{over:.1} ns a site over 4 membarriers (aim: 10)");
+                        let over = (median - 4.0 * barrier) * 1e3 / sites as f64;
+                        println!("{over:.1} ns a site over 4 membarriers of {barrier:.1} us (aim: 10)");
                     }
                 }
                 if view == View::Memory {
@@ -134,7 +156,7 @@ fn main() {
         }
         if wanted("XRay") {
             for (name, patcher) in [("", None), (", Patcher", Some(Patcher::new()))] {
-                let ours = toggles(1000, 17, View::Memory, patcher).0;
+                let ours = toggles(1000, 17, View::Memory, patcher).batch.0;
                 let ratio = xray_beside / ours;
                 println!(
                     "1000 sites, two threads{name}: {ours:.1} us, XRay {xray_beside:.1} us: {ratio:.0} times (aim: 100)"
