@@ -87,9 +87,9 @@ static enum pv_status patch_all(struct pv_live_patcher *patcher, int keep, const
 	zero(report, sizeof *report);
 	report->op = report->branch = PV_NONE;
 	uint64_t signals = lock_patchers();
-	if (patcher->owner != LOAD(live()->adopter)) {
+	if (patcher->owner != LOAD(live()->forks)) {
 		close_patcher(patcher); /* this process's copies of descriptors that lead to its parent */
-		patcher->owner = LOAD(live()->adopter);
+		patcher->owner = LOAD(live()->forks);
 	}
 	if (!settle_unfinished()) {
 		status = system_failure(report, PV_STEP_UNFINISHED, 0);

@@ -18,7 +18,7 @@ struct pv_live {
 	uint32_t lock;     /* 0 free, 1 taken, 2 taken and waited for */
 	uint32_t progress; /* of the batch under way */
 	uint32_t waiters;  /* threads that look at the changes, or sleep until the batch is at its end */
-	uint32_t adopter;  /* id of the forked process that takes over what its parent's patcher left */
+	uint32_t forks;    /* forked processes on the way to this one that have taken over: another number in each */
 #ifdef __x86_64__
 	uint64_t generation;
 #else
@@ -26,7 +26,9 @@ struct pv_live {
 #endif
 	const struct pv_change *changes; /* of the batch under way, or of the last one */
 	size_t count;
-	uint32_t *token; /* on a page that is zero in a forked child: 1 where the patcher lives */
+	/* Two words on a page that is zero in a forked child: the first one 1 where the patcher lives, the second one while a child is
+	 * taking over, and after it. */
+	uint32_t *token;
 	uintptr_t handler;
 	struct kernel_sigaction former; /* what the handler was installed over; written before `handler` */
 	pv_live_observer *observer;
@@ -83,8 +85,8 @@ static long make_token(void)
 static void adopt(void)
 {
 	uint64_t signals = block_signals(~(uint64_t)0);
-	uint32_t self = (uint32_t)system_call(NR_GETPID, 0, 0, 0, 0, 0);
-	if (SWAP(live()->adopter, self) == self) {
+	uint32_t *token = LOAD(live()->token);
+	if (SWAP(token[1], 1)) {
 		while (is_forked())
 			sleep_for(100000);
 	} else {
@@ -93,8 +95,9 @@ static void adopt(void)
 		STORE(live()->registered, 0);
 		while (!settle_unfinished())
 			sleep_for(1000000);
+		ADD(live()->forks, 1);
 		STORE(live()->lock, 0);
-		STORE(*live()->token, 1);
+		STORE(token[0], 1);
 	}
 	(void)block_signals(signals);
 }

@@ -1,7 +1,8 @@
 //! Canonical NOPs: what pads a row, and what an op without effect becomes.
 //!
 //! The multi-byte forms of Intel SDM volume 2B, NOP, table 4-12, without the 9-byte one (its second prefix is slow to
-//! decode on some cores). They exist on every P6 and later, in 32-bit mode too.
+//! decode on some cores). They exist on every P6 and later, in 32-bit mode too. The table format says so (FORMAT.md): the compiler
+//! pads with the same ones.
 
 const NOPS: [&[u8]; 9] = [
     &[],

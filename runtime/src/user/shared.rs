@@ -18,15 +18,16 @@ pub(crate) struct Shared {
     progress: AtomicU32,
     /// Threads that look at the changes, or sleep until the batch is at its end.
     waiters: AtomicU32,
-    /// Id of the forked process that takes over what its parent's patcher left.
-    adopter: AtomicU32,
+    /// Forked processes on the way from the first one to this one that have taken over: another number in each.
+    forks: AtomicU32,
     /// Batches written so far.
     generation: AtomicU64,
     /// The changes of the batch under way, or of the last one.
     changes: AtomicPtr<Change>,
     count: AtomicUsize,
-    /// A word on a page that is zero in a forked child: 1 where the patcher lives.
-    token: AtomicPtr<AtomicU32>,
+    /// Two words on a page that is zero in a forked child. The first one is 1 where the patcher lives, the second one while a
+    /// child is taking over, and after it.
+    token: AtomicPtr<[AtomicU32; 2]>,
     /// Address of the handler of SIGTRAP that serves batches; 0 if none is installed yet.
     pub(crate) handler: AtomicUsize,
     /// What it was installed over; written before `handler`.
@@ -175,9 +176,10 @@ impl Shared {
         }
         let page = Pages::map(PAGE, PROT_READ | PROT_WRITE, None)?;
         page.wipe_on_fork()?;
-        let token = page.start().cast::<AtomicU32>();
+        let token = page.start().cast::<[AtomicU32; 2]>();
         // SAFETY: (82) a page of our own.
-        unsafe { &*token }.store(1, SeqCst);
+        let [is_here, _] = unsafe { &*token };
+        is_here.store(1, SeqCst);
         if self.token.compare_exchange(core::ptr::null_mut(), token, SeqCst, SeqCst).is_ok() {
             let _ = page.leak(); // for ever; otherwise another thread was faster, and this page goes
         }
@@ -186,17 +188,17 @@ impl Shared {
 
     /// Whether this process is a forked child that has not taken over yet.
     pub(crate) fn is_forked(&self) -> bool {
-        let token = self.token.load(SeqCst);
         // SAFETY: (85) null or a page that is never unmapped.
-        !token.is_null() && unsafe { &*token }.load(SeqCst) == 0
+        unsafe { self.token.load(SeqCst).as_ref() }.is_some_and(|[is_here, _]| is_here.load(SeqCst) == 0)
     }
 
     /// In a forked child: ends what the parent's patcher was about when the child was made. That thread does not exist
     /// here, and the text is a copy of the child's own. (A child by vfork shares memory and token with its parent.)
     pub(crate) fn adopt(&self) {
         let _blocked = SignalsBlocked::new();
-        let pid = sys::process_id();
-        if self.adopter.swap(pid, SeqCst) == pid {
+        // SAFETY: (86) as (85).
+        let Some([is_here, is_taken]) = (unsafe { self.token.load(SeqCst).as_ref() }) else { return };
+        if is_taken.swap(1, SeqCst) == 1 {
             while self.is_forked() {
                 sys::pause(100_000);
             }
@@ -208,9 +210,9 @@ impl Shared {
         while !super::live::settle_unfinished() {
             sys::pause(1_000_000);
         }
+        self.forks.fetch_add(1, SeqCst);
         self.lock.store(0, SeqCst);
-        // SAFETY: (86) as (85), and not null: `is_forked`.
-        unsafe { &*self.token.load(SeqCst) }.store(1, SeqCst);
+        is_here.store(1, SeqCst);
     }
 
     pub(crate) fn progress(&self) -> Progress {
@@ -268,7 +270,7 @@ impl Shared {
 
     /// Which process this is: different in a parent and its forked child, as soon as that holds the lock.
     pub(crate) fn process(&self) -> u32 {
-        self.adopter.load(SeqCst)
+        self.forks.load(SeqCst)
     }
 
     /// Counts a batch that was written.
